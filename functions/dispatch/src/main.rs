@@ -1,0 +1,18 @@
+//! The wiring of `dispatch`: environment to settings, event to handler.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use pointsman::{aws::AwsConfig, telemetry};
+use pointsman_dispatch::{App, Settings, handle};
+
+#[tokio::main(flavor = "current_thread")]
+#[allow(clippy::disallowed_methods, reason = "main reads the environment")]
+async fn main() -> Result<(), Error> {
+    telemetry::start();
+    let settings = Settings::read(&|name| std::env::var(name).ok())?;
+    let app = App::start(AwsConfig::from_environment().await, settings).await;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        let deadline = jiff::Timestamp::try_from(event.context.deadline())?;
+        Ok::<_, Error>(handle(&app, &event.payload, deadline).await)
+    }))
+    .await
+}

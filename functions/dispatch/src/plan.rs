@@ -1,0 +1,235 @@
+//! From a change to a plan: is it new, what does it match, and what is to be started.
+//!
+//! The claim of the change, the last push of its ref and the plan are saved at once, so a crash leaves either nothing
+//! or a plan that the next try carries out.
+
+use crate::{DispatchError, starts};
+use jiff::Timestamp;
+use pointsman::domain::change::{Change, ChangeKind, DeliveryId, GitRef, Repository, Sha};
+use pointsman::domain::command::Manual;
+use pointsman::domain::delivery::{Delivery, Planned, Status};
+use pointsman::domain::intake::{LogicalKey, Repeat, SeenPush, repeat};
+use pointsman::domain::route::{MatchedCommit, RepositoryConfig, Route};
+use pointsman::domain::routing::{Matched, Outcome, Verdict, never_starts, route};
+use pointsman::ledger::{Claim, LedgerError, Loaded, RefState, Writes};
+use pointsman::run::{Engine, TURNS_MAX};
+
+/// How often a release waits for the push of its tag before it does without. SQS's visibility timeout is between.
+const RECEIVES_FOR_A_TAG: u32 = 3;
+/// The longest reason that is recorded, in characters; the rest is cut off.
+const REASON_CHARACTERS_MAX: usize = 1_000;
+
+/// What a change comes to.
+enum Plan {
+    Ignore(String),
+    Start(Vec<Planned>),
+}
+
+/// Carries out what a change calls for, from wherever an earlier try stopped.
+pub(crate) async fn carry_out(
+    engine: &Engine,
+    change: &Change,
+    receives: u32,
+    now: Timestamp,
+) -> Result<(), DispatchError> {
+    for _ in 0..TURNS_MAX {
+        let known = engine.ledger.delivery(&change.delivery).await?;
+        if let Some(known) = known.as_ref().filter(|known| is_decided(&known.value)) {
+            return resume(engine, known, now).await;
+        }
+        let Some(writes) = decide(engine, change, known, receives, now).await? else { return Ok(()) };
+        match engine.ledger.save(writes).await {
+            // Saved: the next turn finds the plan and carries it out.
+            Ok(()) | Err(LedgerError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(LedgerError::Conflict.into())
+}
+
+/// Whether an earlier try got as far as a plan or an outcome. A dead letter without a plan is decided anew.
+fn is_decided(delivery: &Delivery) -> bool {
+    delivery.status.is_final() || !delivery.plan.is_empty()
+}
+
+async fn resume(engine: &Engine, known: &Loaded<Delivery>, now: Timestamp) -> Result<(), DispatchError> {
+    if known.value.status.is_final() {
+        return Ok(());
+    }
+    starts::carry_out(engine, &known.value, now).await
+}
+
+/// Decides what a change comes to and prepares the writes that say so.
+async fn decide(
+    engine: &Engine,
+    change: &Change,
+    known: Option<Loaded<Delivery>>,
+    receives: u32,
+    now: Timestamp,
+) -> Result<Option<Writes>, DispatchError> {
+    let key = LogicalKey::of(change);
+    let claim = engine.ledger.claim(&key.hash()).await?;
+    let git_ref = ref_state(engine, change).await?;
+    let claimed_by = claim.as_ref().map(|claim| &claim.value.delivery);
+    let last = git_ref.as_ref().and_then(|(_, known)| known.as_ref()).map(|known| &known.value.last);
+    let mut writes = Writes::new();
+    let plan = match repeat(change, claimed_by, last) {
+        Repeat::Of(first) => Plan::Ignore(format!("duplicate of delivery {first}")),
+        Repeat::Same => Plan::Ignore("this delivery was handled before; its record has expired".to_owned()),
+        Repeat::New => {
+            writes = writes.claim(&key.hash(), &Claim { delivery: change.delivery.clone(), change: key.clone() }, now);
+            if let Some((repository, known)) = git_ref
+                && let Some(state) = seen(known, change)
+            {
+                writes = writes.git_ref(repository, &state);
+            }
+            plan(engine, change, &key.hash(), receives, now).await?
+        }
+    };
+    Ok(Some(writes.delivery(&record(change, known, plan, now))))
+}
+
+/// What is known of the ref that a push moves, with its repository.
+async fn ref_state(engine: &Engine, change: &Change) -> Result<Option<(u64, Option<Loaded<RefState>>)>, DispatchError> {
+    let (ChangeKind::Push(push), Some(repository)) = (&change.kind, &change.repository) else { return Ok(None) };
+    Ok(Some((repository.id, engine.ledger.git_ref(repository.id, &push.git_ref.to_string()).await?)))
+}
+
+/// The ref's record with `change` as its last push.
+fn seen(known: Option<Loaded<RefState>>, change: &Change) -> Option<Loaded<RefState>> {
+    let ChangeKind::Push(push) = &change.kind else { return None };
+    let last = SeenPush {
+        before: push.before.clone(),
+        after: push.after.clone(),
+        pushed_at: push.pushed_at,
+        commit: push.head.as_ref().map(|commit| commit.sha.clone()),
+        delivery: change.delivery.clone(),
+    };
+    let (version, before_last) = known.map_or((0, None), |known| (known.version, Some(known.value.last)));
+    Some(Loaded { value: RefState { git_ref: push.git_ref.to_string(), last, before_last }, version })
+}
+
+async fn plan(
+    engine: &Engine,
+    change: &Change,
+    key: &str,
+    receives: u32,
+    now: Timestamp,
+) -> Result<Plan, DispatchError> {
+    if let Some(never) = never_starts(change) {
+        return Ok(Plan::Ignore(never.to_string()));
+    }
+    let Some(repository) = &change.repository else {
+        return Ok(Plan::Ignore("the event belongs to no repository".to_owned()));
+    };
+    let Some(config) = engine.ledger.routes_of(&repository.full_name).await? else {
+        return Ok(Plan::Ignore(format!("repository {} is not in the configuration", repository.full_name)));
+    };
+    let verdicts = route(change, &config);
+    let mut planned = Vec::new();
+    let mut reasons = Vec::new();
+    for Verdict { route, outcome } in verdicts {
+        match outcome {
+            Outcome::RuledOut(why) => reasons.push(format!("{}: {why}", route.name)),
+            Outcome::Matched(matched) => match commit(engine, repository, &matched, receives).await? {
+                Ok(sha) => match starts::planned(change, route, &matched, &sha, key, now) {
+                    Some(start) => planned.push(start),
+                    None => reasons.push(format!("{}: workflows cannot be started yet", route.name)),
+                },
+                Err(why) => reasons.push(format!("{}: {why}", route.name)),
+            },
+        }
+    }
+    if planned.is_empty() {
+        let reason = format!("no route matches: {}", reasons.join("; "));
+        return Ok(Plan::Ignore(reason.chars().take(REASON_CHARACTERS_MAX).collect()));
+    }
+    Ok(Plan::Start(planned))
+}
+
+/// The commit to start with. A release does not tell it: the push of its tag did, or is still on its way.
+async fn commit(
+    engine: &Engine,
+    repository: &Repository,
+    matched: &Matched,
+    receives: u32,
+) -> Result<Result<Sha, String>, DispatchError> {
+    let (tag, fallback) = match &matched.sha {
+        MatchedCommit::Known(sha) => return Ok(Ok(sha.clone())),
+        MatchedCommit::OfTag { tag, fallback } => (tag, fallback),
+    };
+    let git_ref = GitRef::Tag(tag.clone()).to_string();
+    let pushed = engine.ledger.git_ref(repository.id, &git_ref).await?.and_then(|state| state.value.last.commit);
+    match (pushed, fallback) {
+        (Some(sha), _) => Ok(Ok(sha)),
+        (None, Some(sha)) => Ok(Ok(sha.clone())),
+        (None, None) if receives < RECEIVES_FOR_A_TAG => {
+            Err(DispatchError::NotYet(format!("waiting for the push of tag {tag}")))
+        }
+        (None, None) => Ok(Err(format!("the commit of tag {tag} is not known: no push of it was seen"))),
+    }
+}
+
+fn record(change: &Change, known: Option<Loaded<Delivery>>, plan: Plan, now: Timestamp) -> Loaded<Delivery> {
+    let (status, reason, plan) = match plan {
+        Plan::Ignore(reason) => (Status::Ignored, reason, Vec::new()),
+        Plan::Start(plan) => (Status::Received, "about to be started".to_owned(), plan),
+    };
+    let (created_at, version) = known.map_or((now, 0), |known| (known.value.created_at, known.version));
+    let id = change.delivery.clone();
+    let value = Delivery { id, status, reason, change: change.clone(), plan, created_at, updated_at: now };
+    Loaded { value, version }
+}
+
+/// Starts one route by hand. `by` is who sent the message, as SQS tells it.
+pub(crate) async fn carry_out_manual(
+    engine: &Engine,
+    manual: &Manual,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), DispatchError> {
+    for _ in 0..TURNS_MAX {
+        if let Some(known) = engine.ledger.delivery(&manual.manual).await? {
+            return resume(engine, &known, now).await;
+        }
+        let change = manual_change(manual.manual.clone(), &manual.repository, by, now);
+        let config = engine.ledger.routes_of(&manual.repository).await?;
+        let plan = manual_plan(&change, manual, config.as_ref(), now);
+        match engine.ledger.save(Writes::new().delivery(&record(&change, None, plan, now))).await {
+            Ok(()) | Err(LedgerError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(LedgerError::Conflict.into())
+}
+
+/// A start by hand as a change of our own. GitHub's id of the repository is not known to whoever starts by hand.
+fn manual_change(delivery: DeliveryId, full_name: &str, by: &str, now: Timestamp) -> Change {
+    Change {
+        delivery,
+        received_at: now,
+        repository: Some(Repository { id: 0, full_name: full_name.to_owned() }),
+        sender: Some(by.to_owned()),
+        kind: ChangeKind::Other { event: "manual".to_owned() },
+    }
+}
+
+fn manual_plan(change: &Change, manual: &Manual, config: Option<&RepositoryConfig>, now: Timestamp) -> Plan {
+    let routes: &[Route] = config.map(|config| config.routes.as_slice()).unwrap_or_default();
+    let Some(route) = routes.iter().find(|route| route.name == manual.route) else {
+        let names: Vec<_> = routes.iter().map(|route| route.name.as_str()).collect();
+        return Plan::Ignore(format!(
+            "{} has no route {}; it has: {}",
+            manual.repository,
+            manual.route,
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        ));
+    };
+    let note = Some(format!("by hand: {}", manual.reason));
+    let matched = Matched { sha: MatchedCommit::Known(manual.sha.clone()), git_ref: None, note };
+    let key = LogicalKey::of(change).hash();
+    match starts::planned(change, route, &matched, &manual.sha, &key, now) {
+        Some(start) => Plan::Start(vec![start]),
+        None => Plan::Ignore(format!("{}: workflows cannot be started yet", route.name)),
+    }
+}

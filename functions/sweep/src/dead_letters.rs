@@ -1,0 +1,80 @@
+//! Dead letters: counted, and their deliveries written down as failed. They stay where they are, for
+//! `pointsman deliveries redrive`.
+
+use crate::{App, Summary};
+use pointsman::domain::change::Change;
+use pointsman::domain::command::Command;
+use pointsman::domain::delivery::{Delivery, Status};
+use pointsman::ledger::{LedgerError, Loaded, Writes};
+use pointsman::run::{RunError, TURNS_MAX};
+
+/// How many times ten messages are read in one turn.
+const RECEIVES_PER_TURN: usize = 10;
+/// How long a message that is being read is hidden, in seconds. It is put back when all are read.
+const HIDDEN_SECONDS: i32 = 30;
+/// The reason that is recorded.
+const REASON: &str = "dead letter: dispatch failed on it again and again; `pointsman deliveries redrive` tries it anew";
+
+pub(crate) async fn count(app: &App, summary: &mut Summary) -> Result<(), RunError> {
+    let mut messages = Vec::new();
+    for _ in 0..RECEIVES_PER_TURN {
+        let received = app.dead_letters.receive(HIDDEN_SECONDS).await?;
+        if received.is_empty() {
+            break;
+        }
+        messages.extend(received);
+    }
+    let depth = app.dead_letters.depth().await?;
+    summary.dead_letters += depth + messages.len() as u64;
+    let mut outcome = Ok(());
+    for message in &messages {
+        if let Ok(Command::Change(change)) = serde_json::from_str(&message.body) {
+            outcome = outcome.and(write_down(app, &change).await);
+        }
+        app.dead_letters.put_back(message).await?;
+    }
+    outcome
+}
+
+/// Writes a delivery down as failed, unless it came to something after all.
+async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
+    let now = app.config.now();
+    for _ in 0..TURNS_MAX {
+        let known = app.engine.ledger.delivery(&change.delivery).await?;
+        let failed = match known {
+            Some(known) if known.value.status != Status::Received => return Ok(()),
+            Some(mut known) => {
+                if all_are_recorded(app, &known.value).await? {
+                    return app.engine.settle_delivery(&change.delivery, now).await;
+                }
+                (known.value.status, known.value.reason, known.value.updated_at) = (Status::Failed, REASON.to_owned(), now);
+                known
+            }
+            None => Loaded::absent(Delivery {
+                id: change.delivery.clone(),
+                status: Status::Failed,
+                reason: REASON.to_owned(),
+                change: change.clone(),
+                plan: Vec::new(),
+                created_at: now,
+                updated_at: now,
+            }),
+        };
+        match app.engine.ledger.save(Writes::new().delivery(&failed)).await {
+            Ok(()) => return Ok(()),
+            Err(LedgerError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(LedgerError::Conflict.into())
+}
+
+/// Whether every start of the plan has its record: then `sweep` carries it on, dead letter or not.
+async fn all_are_recorded(app: &App, delivery: &Delivery) -> Result<bool, RunError> {
+    for planned in delivery.plan.iter().filter(|planned| planned.overtaken_by.is_none()) {
+        if app.engine.ledger.execution(&planned.execution).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!delivery.plan.is_empty())
+}

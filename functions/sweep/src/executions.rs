@@ -1,0 +1,99 @@
+//! Executions that are due: to be started, to be looked for, to be asked about.
+
+use crate::{App, Summary, has_time};
+use jiff::Timestamp;
+use pointsman::aws::CallError;
+use pointsman::domain::audit::Note;
+use pointsman::domain::execution::{Execution, ExecutionId, QUIET_AFTER, Start, StartEvent, Status, sight};
+use pointsman::ledger::{LedgerError, Loaded, Writes, execution_subject};
+use pointsman::run::{Engine, RunError, TURNS_MAX, reflect};
+use serde_json::json;
+
+/// How many executions one turn looks after; the rest stay due.
+const DUE_PER_TURN: i32 = 100;
+
+/// Looks after every execution that is due, the longest due first, until time runs out.
+pub(crate) async fn look_after(app: &App, deadline: Timestamp, summary: &mut Summary) -> Result<(), RunError> {
+    for id in app.engine.ledger.due(app.config.now(), DUE_PER_TURN).await? {
+        if !has_time(app, deadline) {
+            tracing::warn!("time ran out; the rest stays due");
+            break;
+        }
+        summary.due += 1;
+        match one(&app.engine, &id, app.config.now()).await {
+            Ok(execution) if execution.status == Status::Unknown => {
+                tracing::error!(execution = %id, "its fate is unknown: `pointsman executions resolve` settles it");
+                summary.unknown += 1;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(execution = %id, %error, "could not be looked after");
+                summary.failures += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn one(engine: &Engine, id: &ExecutionId, now: Timestamp) -> Result<Execution, RunError> {
+    let Loaded { value: execution, .. } =
+        engine.ledger.execution(id).await?.ok_or_else(|| RunError::NoExecution(id.clone()))?;
+    let execution = match &execution.start {
+        Start::Requested { .. } => engine.take_up(id, &StartEvent::Begin, now).await?,
+        Start::Asked { .. } | Start::Unknown { .. } => {
+            let seen = engine.candidates(&execution, now).await?;
+            let sighting = sight(&execution, execution.created_at, &seen);
+            engine.take_up(id, &StartEvent::Looked(sighting), now).await?
+        }
+        Start::Started { aws_id } => ask_about(engine, &execution, aws_id, now).await?,
+        // Nothing is expected of these; the index is only eventually consistent.
+        Start::Refused { .. } | Start::Overtaken { .. } => execution,
+    };
+    engine.settle(&execution, now).await?;
+    Ok(execution)
+}
+
+/// Asks AWS what became of an execution that went quiet: its events may be late, or lost.
+async fn ask_about(engine: &Engine, quiet: &Execution, aws_id: &str, now: Timestamp) -> Result<Execution, RunError> {
+    let observed = match engine.targets.observe(&quiet.target, aws_id, now).await {
+        Ok(observed) => Some(observed),
+        // The pipeline, or the execution, is gone: there is nothing to wait for.
+        Err(CallError::Refused { code, message }) => {
+            tracing::warn!(execution = %quiet.id, code, message, "AWS does not know it any more");
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    for _ in 0..TURNS_MAX {
+        let Some(Loaded { value: before, version }) = engine.ledger.execution(&quiet.id).await? else {
+            return Err(RunError::NoExecution(quiet.id.clone()));
+        };
+        let mut run = engine.ledger.run(&quiet.target, aws_id, now).await?;
+        if let Some(observed) = &observed {
+            run.value.observed.merge(observed);
+        }
+        run.value.execution = Some(quiet.id.clone());
+        let mut after = before.clone();
+        reflect(&mut after, &run.value, now);
+        if observed.is_none() {
+            after.status = Status::Stopped;
+            after.due_at = None;
+            after.note = Some("AWS does not know this execution any more".to_owned());
+        }
+        after.due_at = after.due_at.map(|_| now + QUIET_AFTER);
+        let writes = Writes::new().run(&run).execution(&Loaded { value: after.clone(), version });
+        let saved = if after.status == before.status {
+            engine.ledger.save(writes).await
+        } else {
+            let what = format!("found {}", after.status.as_str());
+            let note = Note { actor: engine.actor.clone(), what, detail: json!({}) };
+            engine.ledger.save_noted(writes, &execution_subject(&quiet.id), note, now).await
+        };
+        match saved {
+            Ok(()) => return Ok(after),
+            Err(LedgerError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(RunError::Contended(quiet.id.clone()))
+}

@@ -1,0 +1,112 @@
+//! `sweep`: every minute, whatever was lost, late or left half done.
+//!
+//! Starts that wait or were not answered, executions that went quiet, dead letters, pipelines that start themselves.
+//! Each thing is finished or stays due; a failure of one keeps nothing else from its turn.
+
+mod dead_letters;
+mod executions;
+mod pipelines;
+
+use jiff::{SignedDuration, Timestamp};
+use pointsman::aws::AwsConfig;
+use pointsman::aws::sqs::Queue;
+use pointsman::aws::targets::Targets;
+use pointsman::ledger::Ledger;
+use pointsman::run::{Engine, RunError};
+use pointsman::settings::{LedgerSettings, Lookup, Missing, required};
+use pointsman::telemetry;
+use serde::Serialize;
+
+/// Nothing new is begun with less than this left.
+const TIME_FOR_ONE_THING: SignedDuration = SignedDuration::from_secs(12);
+
+/// Where the ledger and the dead letters are.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The ledger's.
+    pub ledger: LedgerSettings,
+    /// The URL of the dead letters of the queue of changes: `POINTSMAN_DEAD_LETTERS_QUEUE_URL`.
+    pub dead_letters_url: String,
+}
+
+impl Settings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Missing`].
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, Missing> {
+        Ok(Self {
+            ledger: LedgerSettings::read(lookup)?,
+            dead_letters_url: required(lookup, "POINTSMAN_DEAD_LETTERS_QUEUE_URL")?,
+        })
+    }
+}
+
+/// Everything that lives longer than one turn.
+#[derive(Debug)]
+pub struct App {
+    config: AwsConfig,
+    engine: Engine,
+    dead_letters: Queue,
+}
+
+impl App {
+    /// Builds the clients and warms the ledger's.
+    pub async fn start(config: AwsConfig, settings: Settings) -> Self {
+        let LedgerSettings { table, audit_table, starter_roles } = settings.ledger;
+        let ledger = Ledger::new(&config, table, audit_table);
+        if let Err(error) = ledger.warm().await {
+            tracing::warn!(%error, "the ledger was not reached during init");
+        }
+        let targets = Targets::new(&config, starter_roles);
+        let dead_letters = Queue::new(&config, settings.dead_letters_url);
+        Self { config, engine: Engine { ledger, targets, actor: "sweep".to_owned() }, dead_letters }
+    }
+}
+
+/// What a turn found. The counts are metrics too, and `unknown` and `dead_letters` have alarms.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Executions that were due.
+    pub due: u64,
+    /// Executions whose fate a person must settle.
+    pub unknown: u64,
+    /// Messages that nobody could take.
+    pub dead_letters: u64,
+    /// Pipelines that start beside Pointsman.
+    pub self_starting: u64,
+    /// Things that could not be finished this time.
+    pub failures: u64,
+}
+
+/// Takes one turn. `deadline` is when Lambda ends the function.
+///
+/// # Errors
+/// [`RunError`] when not even the list of what is due could be read.
+pub async fn handle(app: &App, deadline: Timestamp) -> Result<Summary, RunError> {
+    let mut summary = Summary::default();
+    executions::look_after(app, deadline, &mut summary).await?;
+    for (what, outcome) in [
+        ("dead letters", dead_letters::count(app, &mut summary).await),
+        ("pipelines that start themselves", pipelines::check(app, &mut summary).await),
+    ] {
+        if let Err(error) = outcome {
+            tracing::error!(%error, what, "could not be looked after");
+            summary.failures += 1;
+        }
+    }
+    telemetry::emit(&telemetry::metric_line(
+        app.config.now(),
+        &[
+            ("UnknownExecutions", summary.unknown),
+            ("DeadLetters", summary.dead_letters),
+            ("SelfStartingPipelines", summary.self_starting),
+            ("SweepFailures", summary.failures),
+        ],
+    ));
+    Ok(summary)
+}
+
+fn has_time(app: &App, deadline: Timestamp) -> bool {
+    deadline.duration_since(app.config.now()) >= TIME_FOR_ONE_THING
+}

@@ -1,0 +1,185 @@
+//! Executions, stages and actions as the API shows them.
+
+use super::model::{ActionRun, Execution, Pipeline, Place, Revision, StageRun, Status};
+use crate::aws::codebuild::epoch;
+use serde_json::{Map, Value, json};
+
+/// As `PipelineExecution` of GetPipelineExecution.
+pub(super) fn execution(execution: &Execution) -> Value {
+    let revisions = execution.revisions.iter().map(|revision| {
+        json!({
+            "name": revision.artifact,
+            "revisionId": revision.id,
+            "revisionSummary": revision.summary,
+            "revisionUrl": revision.url,
+            "created": epoch(revision.created),
+        })
+    });
+    let variables = execution.variables.iter().map(|(name, value)| json!({ "name": name, "resolvedValue": value }));
+    json!({
+        "pipelineName": execution.structure.pipeline,
+        "pipelineVersion": execution.structure.version,
+        "pipelineExecutionId": execution.id,
+        "status": execution.status.name(),
+        "artifactRevisions": revisions.collect::<Vec<_>>(),
+        "variables": variables.collect::<Vec<_>>(),
+        "trigger": trigger(execution),
+        "executionMode": execution.structure.mode,
+        "executionType": "STANDARD",
+    })
+}
+
+/// As `PipelineExecutionSummary` of ListPipelineExecutions.
+pub(super) fn summary(execution: &Execution) -> Value {
+    let mut answer = json!({
+        "pipelineExecutionId": execution.id,
+        "status": execution.status.name(),
+        "startTime": epoch(execution.started),
+        "lastUpdateTime": epoch(execution.updated),
+        "trigger": trigger(execution),
+        "executionMode": execution.structure.mode,
+        "executionType": "STANDARD",
+    });
+    // Absent until the source action has ended.
+    if !execution.revisions.is_empty() {
+        answer["sourceRevisions"] = execution
+            .revisions
+            .iter()
+            .map(|revision| {
+                json!({
+                    "actionName": revision.action,
+                    "revisionId": revision.id,
+                    "revisionSummary": revision.summary,
+                    "revisionUrl": revision.url,
+                })
+            })
+            .collect();
+    }
+    if let Some(reason) = &execution.stop {
+        answer["stopTrigger"] = json!({ "reason": reason });
+    }
+    answer
+}
+
+fn trigger(execution: &Execution) -> Value {
+    json!({ "triggerType": execution.trigger.kind, "triggerDetail": execution.trigger.detail })
+}
+
+/// As `ActionExecutionDetail` of ListActionExecutions.
+pub(super) fn action(execution: &Execution, stage: &StageRun, run: &ActionRun) -> Value {
+    let structure = &execution.structure;
+    let artifacts = |list: &[(String, String)]| {
+        let shown = list
+            .iter()
+            .map(|(name, key)| json!({ "name": name, "s3location": { "bucket": structure.bucket, "key": key } }));
+        shown.collect::<Vec<_>>()
+    };
+    let mut input = json!({
+        "actionTypeId": run.action.type_id(),
+        "configuration": run.action.configuration,
+        "resolvedConfiguration": run.resolved,
+        "region": run.action.region.as_ref().unwrap_or(&structure.region),
+        "inputArtifacts": artifacts(&run.inputs),
+    });
+    set(&mut input, "roleArn", run.action.role.as_deref());
+    set(&mut input, "namespace", run.action.namespace.as_deref());
+    let mut result = Value::Object(Map::new());
+    set(&mut result, "externalExecutionId", run.result.external_id.as_deref());
+    set(&mut result, "externalExecutionSummary", run.result.summary.as_deref());
+    set(&mut result, "externalExecutionUrl", run.result.url.as_deref());
+    if let Some((code, message)) = &run.result.error {
+        result["errorDetails"] = json!({ "code": code, "message": message });
+    }
+    let mut answer = json!({
+        "pipelineExecutionId": execution.id,
+        "actionExecutionId": run.id,
+        "pipelineVersion": structure.version,
+        "stageName": stage.name,
+        "actionName": run.action.name,
+        "startTime": epoch(run.started),
+        "lastUpdateTime": epoch(run.updated),
+        "status": run.status.name(),
+        "input": input,
+        "output": {
+            "outputArtifacts": artifacts(&run.outputs),
+            "executionResult": result,
+            "outputVariables": run.variables,
+        },
+    });
+    set(&mut answer, "updatedBy", run.updated_by.as_deref());
+    answer
+}
+
+/// As the output of GetPipelineState: the last known state of each stage, whosever it is.
+pub(super) fn state(pipeline: &Pipeline) -> Value {
+    let structure = &pipeline.structure;
+    let stages = structure.stages.iter().enumerate().map(|(index, stage)| {
+        let actions = stage.actions.iter().map(|action| {
+            let mut answer = json!({ "actionName": action.name });
+            if let Some((execution, run)) = pipeline.latest_action(&stage.name, &action.name) {
+                answer["latestExecution"] = latest(run);
+                set(&mut answer, "entityUrl", run.result.url.as_deref());
+                let its = |revision: &&Revision| action.category == "Source" && revision.action == action.name;
+                if let Some(revision) = execution.revisions.iter().find(its) {
+                    answer["currentRevision"] = json!({
+                        "revisionId": revision.id,
+                        "revisionChangeId": revision.id.chars().take(100).collect::<String>(),
+                        "created": epoch(revision.created),
+                    });
+                    answer["revisionUrl"] = json!(revision.url);
+                }
+            }
+            answer
+        });
+        let mut answer = json!({
+            "stageName": stage.name,
+            "inboundTransitionState": { "enabled": true },
+            "actionStates": actions.collect::<Vec<_>>(),
+        });
+        let waiting = pipeline.executions.iter().filter(|execution| execution.place == Place::Waiting(index));
+        let inbound: Vec<Value> = waiting.map(|execution| of_stage(execution, execution.status)).collect();
+        if let Some(last) = inbound.last() {
+            answer["inboundExecution"] = last.clone();
+            answer["inboundExecutions"] = json!(inbound);
+        }
+        if let Some((execution, run)) = pipeline.latest(&stage.name) {
+            answer["latestExecution"] = of_stage(execution, run.status);
+        }
+        answer
+    });
+    json!({
+        "pipelineName": structure.pipeline,
+        "pipelineVersion": structure.version,
+        "stageStates": stages.collect::<Vec<_>>(),
+        "created": epoch(pipeline.created),
+        "updated": epoch(pipeline.updated),
+    })
+}
+
+fn of_stage(execution: &Execution, status: Status) -> Value {
+    json!({ "pipelineExecutionId": execution.id, "status": status.name(), "type": "STANDARD" })
+}
+
+/// As `ActionExecution` of GetPipelineState.
+fn latest(run: &ActionRun) -> Value {
+    let mut answer = json!({
+        "actionExecutionId": run.id,
+        "status": run.status.name(),
+        "lastStatusChange": epoch(run.updated),
+    });
+    set(&mut answer, "summary", run.result.summary.as_deref().filter(|text| !text.is_empty()));
+    set(&mut answer, "token", run.token.as_deref());
+    set(&mut answer, "lastUpdatedBy", run.updated_by.as_deref());
+    set(&mut answer, "externalExecutionId", run.result.external_id.as_deref());
+    set(&mut answer, "externalExecutionUrl", run.result.url.as_deref());
+    if let Some((code, message)) = &run.result.error {
+        answer["errorDetails"] = json!({ "code": code, "message": message });
+    }
+    answer
+}
+
+fn set(answer: &mut Value, key: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        answer[key] = json!(value);
+    }
+}

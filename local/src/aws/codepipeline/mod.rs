@@ -1,0 +1,142 @@
+//! CodePipeline: pipelines of type V1 and V2 in mode SUPERSEDED, stage by stage and action by action.
+//!
+//! `structure` and `rules` read declarations, `model` is the state, `engine` and `actions` move it, `events` and
+//! `answers` show it, `api` has the operations. This file holds the lock, and is the only one that reaches out:
+//! it performs what a turn of the engine asks for once the lock is released.
+//!
+//! Not here yet, and refused by name: modes QUEUED and PARALLEL, answers to approvals, rollbacks, retries, stage
+//! conditions and disabled transitions. An approval action is started and waits; only a stop ends it.
+
+mod actions;
+mod answers;
+mod api;
+mod engine;
+mod events;
+mod input;
+mod model;
+mod rules;
+mod structure;
+#[cfg(test)]
+mod tests;
+
+use super::codebuild::BuildEnd;
+use super::{Aws, Call, Failure, Service, lock};
+use engine::{Effect, Turn};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// How many executions of one pipeline may be open at once unless a test says otherwise.
+///
+/// Source: Quotas in AWS CodePipeline, concurrent executions of a V2 pipeline (50). AWS states it for QUEUED and
+/// PARALLEL; in SUPERSEDED the stages themselves bound it.
+pub const DEFAULT_CONCURRENCY_LIMIT: usize = 50;
+
+/// The pipelines of one region, by name.
+type Region = BTreeMap<String, model::Pipeline>;
+
+/// The pipelines of every region.
+#[derive(Default)]
+pub struct CodePipeline {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    regions: BTreeMap<String, Region>,
+    limit: Option<usize>,
+}
+
+impl CodePipeline {
+    /// Bounds how many executions of one pipeline may be open at once; `None` is AWS's own limit.
+    pub fn set_concurrency_limit(&self, limit: Option<usize>) {
+        lock(&self.state).limit = limit;
+    }
+
+    /// Creates a pipeline without the first execution that CreatePipeline starts.
+    ///
+    /// `declaration` is the `pipeline` member of CreatePipeline's input, `tags` its `tags` member (or null).
+    ///
+    /// # Errors
+    /// As CreatePipeline.
+    pub(crate) fn lay_down(&self, aws: &Aws, region: &str, declaration: Value, tags: Value) -> Result<(), Failure> {
+        let now = aws.clock().now();
+        let mut state = lock(&self.state);
+        let here = state.regions.entry(region.to_owned()).or_default();
+        api::create(here, region, &declaration, &tags, now).map(|_| ())
+    }
+
+    /// CodeBuild tells that a build has ended which a pipeline started.
+    pub(crate) fn build_ended(&self, aws: &Aws, end: &BuildEnd) {
+        let mut turn = Turn::new(aws, aws.clock().now());
+        for pipeline in lock(&self.state).regions.values_mut().flat_map(BTreeMap::values_mut) {
+            pipeline.end_with_build(&mut turn, end);
+        }
+        self.perform(turn);
+    }
+
+    /// Does what a turn asked for. The lock must not be held: events come back through other services.
+    fn perform(&self, turn: Turn<'_>) {
+        let aws = turn.aws;
+        let mut refused = Vec::new();
+        for effect in turn.effects {
+            match effect {
+                Effect::Emit { region, event } => aws.emit(&region, event),
+                Effect::Build { region, build } => {
+                    let id = format!("{}:{}", build.project, build.uuid);
+                    if let Err(refusal) = aws.codebuild().start_for_pipeline(aws, &region, build) {
+                        let summary = format!("Error calling startBuild: {} ({})", refusal.message, refusal.code);
+                        refused.push(BuildEnd { id, succeeded: false, summary, exported: BTreeMap::new() });
+                    }
+                }
+            }
+        }
+        for end in refused {
+            self.build_ended(aws, &end);
+        }
+    }
+}
+
+impl Service for CodePipeline {
+    fn call(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
+        let mut turn = Turn::new(aws, call.now);
+        let answer = {
+            let mut state = lock(&self.state);
+            let limit = state.limit.unwrap_or(DEFAULT_CONCURRENCY_LIMIT);
+            let here = state.regions.entry(call.region.clone()).or_default();
+            match call.operation.as_str() {
+                "CreatePipeline" => api::create_and_start(here, &mut turn, call),
+                "UpdatePipeline" => api::update(here, &mut turn, call),
+                "DeletePipeline" => api::delete(here, call),
+                "GetPipeline" => api::get(here, call),
+                "ListPipelines" => api::list(here, call),
+                "StartPipelineExecution" => api::start(here, &mut turn, call, aws, limit),
+                "StopPipelineExecution" => api::stop(here, &mut turn, call),
+                "GetPipelineExecution" => api::get_execution(here, call),
+                "ListPipelineExecutions" => api::list_executions(here, call),
+                "ListActionExecutions" => api::list_actions(here, call),
+                "GetPipelineState" => api::get_state(here, call),
+                "TagResource" => api::tag(here, call),
+                "UntagResource" => api::untag(here, call),
+                "ListTagsForResource" => api::list_tags(here, call),
+                other => Err(Failure::not_emulated("CodePipeline", other)),
+            }
+        };
+        self.perform(turn);
+        answer
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        let state = lock(&self.state);
+        state.regions.values().flat_map(BTreeMap::values).filter_map(model::Pipeline::next_due).min()
+    }
+
+    fn advance(&self, aws: &Aws, now: Timestamp) {
+        let mut turn = Turn::new(aws, now);
+        for pipeline in lock(&self.state).regions.values_mut().flat_map(BTreeMap::values_mut) {
+            pipeline.end_due(&mut turn);
+        }
+        self.perform(turn);
+    }
+}

@@ -1,0 +1,592 @@
+//! EventBridge: buses, rules with patterns or schedules, and the way of an event to its targets.
+//!
+//! An event that a rule matches becomes a delivery with a moment at which it is due: deliveries and schedules are
+//! all that happens here by itself. Deliveries may come twice, late or never, as the account's faults say.
+
+mod delivery;
+mod pattern;
+mod schedule;
+
+use super::{ACCOUNT, Aws, Call, Failure, Pace, Service, lock};
+use crate::faults::EventFault;
+use delivery::{Delivery, Trouble};
+use jiff::{SignedDuration, Timestamp};
+use pattern::Pattern;
+use schedule::Schedule;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// How long an event is under way. AWS says "about half a second"; a constant keeps simulations readable.
+const LATENCY_MILLIS: i64 = 100;
+
+/// How often schedules fire at [`Pace::Fast`].
+const FAST_SECONDS: i64 = 2;
+
+/// All entries of one PutEvents together, in bytes.
+const LARGEST_EVENTS_BYTES: usize = 256 * 1024;
+
+/// Entries of one PutEvents, and targets of one rule, at most.
+const MOST_ENTRIES: usize = 10;
+const MOST_TARGETS: usize = 5;
+
+/// The buses of the account.
+#[derive(Default)]
+pub struct EventBridge {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    buses: BTreeMap<(String, String), Bus>,
+    due: BTreeMap<(Timestamp, u64), Delivery>,
+    sequence: u64,
+}
+
+#[derive(Default)]
+struct Bus {
+    description: Option<String>,
+    created: Timestamp,
+    rules: BTreeMap<String, Rule>,
+    tags: Tags,
+}
+
+type Tags = BTreeMap<String, String>;
+
+struct Rule {
+    arn: String,
+    description: Option<String>,
+    role_arn: Option<String>,
+    state: String,
+    pattern: Option<(String, Pattern)>,
+    schedule: Option<(String, Schedule)>,
+    /// When the schedule fires next.
+    fires_at: Option<Timestamp>,
+    targets: BTreeMap<String, Value>,
+    tags: Tags,
+}
+
+impl Rule {
+    fn is_enabled(&self) -> bool {
+        self.state != "DISABLED"
+    }
+
+    fn show(&self, name: &str, bus: &str) -> Value {
+        let mut shown = json!({ "Name": name, "Arn": self.arn, "State": self.state, "EventBusName": bus });
+        let optional = [
+            ("Description", &self.description),
+            ("RoleArn", &self.role_arn),
+            ("EventPattern", &self.pattern.as_ref().map(|(text, _)| text.clone())),
+            ("ScheduleExpression", &self.schedule.as_ref().map(|(text, _)| text.clone())),
+        ];
+        for (member, value) in optional {
+            if let Some(value) = value {
+                shown[member] = Value::from(value.as_str());
+            }
+        }
+        shown
+    }
+}
+
+impl EventBridge {
+    /// Puts an event on a bus: every rule that matches it sends it to its targets, a little later.
+    pub(crate) fn publish(&self, aws: &Aws, region: &str, bus: &str, envelope: Value) {
+        let now = aws.clock().now();
+        let mut state = lock(&self.state);
+        let deliveries: Vec<Delivery> = state
+            .bus(region, bus)
+            .into_iter()
+            .flat_map(|bus| bus.rules.values())
+            .filter(|rule| rule.is_enabled() && rule.pattern.as_ref().is_some_and(|(_, p)| p.matches(&envelope)))
+            .flat_map(|rule| deliveries(rule, region, &envelope, now))
+            .collect();
+        state.accept(aws, deliveries, after(now, SignedDuration::from_millis(LATENCY_MILLIS)));
+    }
+}
+
+impl Service for EventBridge {
+    fn call(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
+        match call.operation.as_str() {
+            "PutEvents" => return self.put_events(aws, call),
+            "TestEventPattern" => return test_pattern(call),
+            _ => {}
+        }
+        let mut state = lock(&self.state);
+        match call.operation.as_str() {
+            "CreateEventBus" => state.create_bus(call),
+            "DeleteEventBus" => state.delete_bus(call),
+            "DescribeEventBus" => state.describe_bus(call),
+            "ListEventBuses" => state.list_buses(call),
+            "PutRule" => state.put_rule(aws, call),
+            "DeleteRule" => state.delete_rule(call),
+            "DescribeRule" => {
+                let (name, bus) = (rule_name(call, "Name")?, bus_name(call));
+                state.rule(call, "Name").map(|rule| rule.show(&name, &bus))
+            }
+            "ListRules" => state.list_rules(call),
+            "EnableRule" => state.switch(call, "ENABLED"),
+            "DisableRule" => state.switch(call, "DISABLED"),
+            "PutTargets" => state.put_targets(call),
+            "RemoveTargets" => state.remove_targets(call),
+            "ListTargetsByRule" => {
+                let targets: Vec<Value> = state.rule(call, "Rule")?.targets.values().cloned().collect();
+                Ok(page(call, "Targets", targets))
+            }
+            "TagResource" => state.tag(call),
+            "UntagResource" => state.untag(call),
+            "ListTagsForResource" => {
+                let tags = state.tags(call)?.iter().map(|(key, value)| json!({ "Key": key, "Value": value }));
+                Ok(json!({ "Tags": tags.collect::<Vec<_>>() }))
+            }
+            operation => Err(Failure::not_emulated("events", operation)),
+        }
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        let state = lock(&self.state);
+        let rules = state.buses.values().flat_map(|bus| bus.rules.values());
+        let fires = rules.filter(|rule| rule.is_enabled()).filter_map(|rule| rule.fires_at);
+        fires.chain(state.due.keys().next().map(|(at, _)| *at)).min()
+    }
+
+    fn advance(&self, aws: &Aws, now: Timestamp) {
+        let due = {
+            let mut state = lock(&self.state);
+            state.fire(aws, now);
+            let later = state.due.split_off(&(now, u64::MAX));
+            std::mem::replace(&mut state.due, later)
+        };
+        for mut delivery in due.into_values() {
+            let Err(trouble) = delivery.attempt(aws) else { continue };
+            delivery.failed += 1;
+            match (trouble, delivery.retry_at(now)) {
+                (Trouble::Passing(_), Some(at)) => lock(&self.state).wait(at, delivery),
+                (Trouble::Passing(failure), None) => delivery.bury(aws, &failure, Some("MaximumRetryAttempts")),
+                (Trouble::Lasting(failure), _) => delivery.bury(aws, &failure, None),
+            }
+        }
+    }
+}
+
+impl EventBridge {
+    fn put_events(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
+        let entries = call.input["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if entries.is_empty() || entries.len() > MOST_ENTRIES {
+            let message = format!(
+                "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have \
+                 length between 1 and {MOST_ENTRIES}, inclusive"
+            );
+            return Err(Failure::sender("ValidationException", message));
+        }
+        if entries.iter().map(entry_bytes).sum::<usize>() > LARGEST_EVENTS_BYTES {
+            let message = "Total size of the entries in the request is over the limit.";
+            return Err(Failure::sender("ValidationException", message));
+        }
+        let mut failed = 0;
+        let answers: Vec<Value> = entries
+            .iter()
+            .map(|entry| match envelope(aws, call, entry) {
+                Ok((bus, envelope)) => {
+                    let id = envelope["id"].clone();
+                    self.publish(aws, &call.region, &bus, envelope);
+                    json!({ "EventId": id })
+                }
+                Err((code, message)) => {
+                    failed += 1;
+                    json!({ "ErrorCode": code, "ErrorMessage": message })
+                }
+            })
+            .collect();
+        Ok(json!({ "FailedEntryCount": failed, "Entries": answers }))
+    }
+}
+
+impl State {
+    /// A bus. Every region has its default bus from the start.
+    fn bus(&mut self, region: &str, name: &str) -> Option<&mut Bus> {
+        let key = (region.to_owned(), name.to_owned());
+        if name == "default" { Some(self.buses.entry(key).or_default()) } else { self.buses.get_mut(&key) }
+    }
+
+    fn named_bus(&mut self, call: &Call) -> Result<&mut Bus, Failure> {
+        let name = bus_name(call);
+        let failure = not_found(format!("Event bus {name} does not exist."));
+        self.bus(&call.region, &name).ok_or(failure)
+    }
+
+    fn rule(&mut self, call: &Call, member: &str) -> Result<&mut Rule, Failure> {
+        let name = rule_name(call, member)?;
+        let failure = not_found(format!("Rule {name} does not exist on EventBus {}.", bus_name(call)));
+        self.named_bus(call)?.rules.get_mut(&name).ok_or(failure)
+    }
+
+    fn wait(&mut self, until: Timestamp, delivery: Delivery) {
+        self.sequence += 1;
+        self.due.insert((until, self.sequence), delivery);
+    }
+
+    /// Sends deliveries on their way, to arrive at the `usual` moment unless something goes wrong.
+    fn accept(&mut self, aws: &Aws, deliveries: Vec<Delivery>, usual: Timestamp) {
+        for delivery in deliveries {
+            let detail_type = delivery.event["detail-type"].as_str().unwrap_or_default();
+            match aws.faults().for_event(detail_type) {
+                None => self.wait(usual, delivery),
+                Some(EventFault::Never) => tracing::debug!(detail_type, "an event gets lost"),
+                Some(EventFault::Duplicate) => {
+                    self.wait(usual, delivery.clone());
+                    self.wait(usual, delivery);
+                }
+                Some(EventFault::Delay(by)) => {
+                    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+                    self.wait(after(usual, by), delivery);
+                }
+            }
+        }
+    }
+
+    /// Fires every schedule that is due.
+    fn fire(&mut self, aws: &Aws, now: Timestamp) {
+        let mut fired = Vec::new();
+        for ((region, _), bus) in &mut self.buses {
+            for rule in bus.rules.values_mut().filter(|rule| rule.is_enabled()) {
+                if rule.fires_at.is_none_or(|at| at > now) {
+                    continue;
+                }
+                rule.fires_at = rule.schedule.as_ref().and_then(|(_, schedule)| next_fire(aws, schedule, now));
+                let event = json!({
+                    "version": "0",
+                    "id": aws.uuid(),
+                    "detail-type": "Scheduled Event",
+                    "source": "aws.events",
+                    "account": ACCOUNT,
+                    "time": whole_seconds(now),
+                    "region": region,
+                    "resources": [rule.arn],
+                    "detail": {},
+                });
+                fired.extend(deliveries(rule, region, &event, now));
+            }
+        }
+        // A schedule knows no latency: it is due at its moment.
+        self.accept(aws, fired, now);
+    }
+
+    fn create_bus(&mut self, call: &Call) -> Result<Value, Failure> {
+        let name = call.input["Name"].as_str().unwrap_or_default();
+        if name.contains('/') || !is_name(name, 256) {
+            return Err(invalid("Name", "Value is not a valid name of an event bus."));
+        }
+        let arn = bus_arn(&call.region, name);
+        if self.bus(&call.region, name).is_some() {
+            let message = format!("Event bus {name} already exists.");
+            return Err(Failure::sender("ResourceAlreadyExistsException", message));
+        }
+        let bus = Bus {
+            description: text(&call.input, "Description"),
+            created: call.now,
+            tags: read_tags(&call.input),
+            ..Bus::default()
+        };
+        self.buses.insert((call.region.clone(), name.to_owned()), bus);
+        Ok(json!({ "EventBusArn": arn }))
+    }
+
+    fn delete_bus(&mut self, call: &Call) -> Result<Value, Failure> {
+        let name = call.input["Name"].as_str().unwrap_or_default();
+        if name == "default" {
+            return Err(Failure::sender("ValidationException", "Cannot delete event bus default."));
+        }
+        if self.bus(&call.region, name).is_some_and(|bus| !bus.rules.is_empty()) {
+            return Err(Failure::sender("ValidationException", format!("Cannot delete event bus {name}: it has rules.")));
+        }
+        self.buses.remove(&(call.region.clone(), name.to_owned()));
+        Ok(json!({}))
+    }
+
+    fn describe_bus(&mut self, call: &Call) -> Result<Value, Failure> {
+        let name = call.input["Name"].as_str().map_or("default", last_part).to_owned();
+        let failure = not_found(format!("Event bus {name} does not exist."));
+        let bus = self.bus(&call.region, &name).ok_or(failure)?;
+        Ok(show_bus(&call.region, &name, bus))
+    }
+
+    fn list_buses(&mut self, call: &Call) -> Result<Value, Failure> {
+        self.bus(&call.region, "default");
+        let prefix = call.input["NamePrefix"].as_str().unwrap_or_default();
+        let named = self.buses.iter().filter(|((region, name), _)| *region == call.region && name.starts_with(prefix));
+        let shown = named.map(|((region, name), bus)| show_bus(region, name, bus)).collect();
+        Ok(page(call, "EventBuses", shown))
+    }
+
+    fn put_rule(&mut self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
+        let (name, bus_name) = (rule_name(call, "Name")?, bus_name(call));
+        let pattern = match text(&call.input, "EventPattern") {
+            Some(pattern) => Some((pattern.clone(), Pattern::parse(&pattern).map_err(|reason| bad_pattern(&reason))?)),
+            None => None,
+        };
+        let schedule = match text(&call.input, "ScheduleExpression") {
+            Some(_) if bus_name != "default" => {
+                let message = "ScheduleExpression is supported only on the default event bus.";
+                return Err(Failure::sender("ValidationException", message));
+            }
+            Some(expression) => match Schedule::parse(&expression) {
+                Some(schedule) => Some((expression, schedule)),
+                None => return Err(Failure::sender("ValidationException", "Parameter ScheduleExpression is not valid.")),
+            },
+            None => None,
+        };
+        if pattern.is_none() && schedule.is_none() {
+            let message = "Parameter(s) EventPattern or ScheduleExpression must be specified.";
+            return Err(Failure::sender("ValidationException", message));
+        }
+        let arn = if bus_name == "default" {
+            format!("arn:aws:events:{}:{ACCOUNT}:rule/{name}", call.region)
+        } else {
+            format!("arn:aws:events:{}:{ACCOUNT}:rule/{bus_name}/{name}", call.region)
+        };
+        let bus = self.named_bus(call)?;
+        let before = bus.rules.remove(&name);
+        let (targets, tags) = before.map_or_else(|| (BTreeMap::new(), read_tags(&call.input)), |rule| (rule.targets, rule.tags));
+        let rule = Rule {
+            arn: arn.clone(),
+            description: text(&call.input, "Description"),
+            role_arn: text(&call.input, "RoleArn"),
+            state: text(&call.input, "State").unwrap_or_else(|| "ENABLED".to_owned()),
+            fires_at: schedule.as_ref().and_then(|(_, schedule)| next_fire(aws, schedule, call.now)),
+            pattern,
+            schedule,
+            targets,
+            tags,
+        };
+        bus.rules.insert(name, rule);
+        Ok(json!({ "RuleArn": arn }))
+    }
+
+    fn delete_rule(&mut self, call: &Call) -> Result<Value, Failure> {
+        let name = rule_name(call, "Name")?;
+        let bus = self.named_bus(call)?;
+        if bus.rules.get(&name).is_some_and(|rule| !rule.targets.is_empty()) {
+            return Err(Failure::sender("ValidationException", "Rule can't be deleted since it has targets."));
+        }
+        // To delete what is not there succeeds.
+        bus.rules.remove(&name);
+        Ok(json!({}))
+    }
+
+    fn list_rules(&mut self, call: &Call) -> Result<Value, Failure> {
+        let bus = bus_name(call);
+        let prefix = call.input["NamePrefix"].as_str().unwrap_or_default();
+        let rules = self.named_bus(call)?.rules.iter().filter(|(name, _)| name.starts_with(prefix));
+        let shown = rules.map(|(name, rule)| rule.show(name, &bus)).collect();
+        Ok(page(call, "Rules", shown))
+    }
+
+    fn switch(&mut self, call: &Call, to: &str) -> Result<Value, Failure> {
+        to.clone_into(&mut self.rule(call, "Name")?.state);
+        Ok(json!({}))
+    }
+
+    fn put_targets(&mut self, call: &Call) -> Result<Value, Failure> {
+        let rule = self.rule(call, "Rule")?;
+        let targets = call.input["Targets"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if targets.is_empty() {
+            return Err(invalid("Targets", "At least one target is required."));
+        }
+        for target in targets {
+            delivery::check(target)?;
+        }
+        let mut all = rule.targets.clone();
+        all.extend(targets.iter().map(|target| (target["Id"].as_str().unwrap_or_default().to_owned(), target.clone())));
+        if all.len() > MOST_TARGETS {
+            let message = "The requested resource exceeds the maximum number allowed.";
+            return Err(Failure::sender("LimitExceededException", message));
+        }
+        rule.targets = all;
+        Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
+    }
+
+    fn remove_targets(&mut self, call: &Call) -> Result<Value, Failure> {
+        let rule = self.rule(call, "Rule")?;
+        for id in call.input["Ids"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            rule.targets.remove(id);
+        }
+        Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
+    }
+
+    fn tags(&mut self, call: &Call) -> Result<&mut Tags, Failure> {
+        let arn = call.input["ResourceARN"].as_str().unwrap_or_default();
+        let failure = not_found(format!("The resource {arn} does not exist."));
+        let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+        let parts: Vec<&str> = resource.split('/').collect();
+        let found = match parts[..] {
+            ["event-bus", bus] => self.bus(&call.region, bus).map(|bus| &mut bus.tags),
+            ["rule", rule] => self.bus(&call.region, "default").and_then(|bus| bus.rules.get_mut(rule)).map(|rule| &mut rule.tags),
+            ["rule", bus, rule] => {
+                self.bus(&call.region, bus).and_then(|bus| bus.rules.get_mut(rule)).map(|rule| &mut rule.tags)
+            }
+            _ => None,
+        };
+        found.ok_or(failure)
+    }
+
+    fn tag(&mut self, call: &Call) -> Result<Value, Failure> {
+        let tags = read_tags(&call.input);
+        self.tags(call)?.extend(tags);
+        Ok(json!({}))
+    }
+
+    fn untag(&mut self, call: &Call) -> Result<Value, Failure> {
+        let keys = call.input["TagKeys"].as_array().cloned().unwrap_or_default();
+        self.tags(call)?.retain(|key, _| !keys.iter().any(|gone| gone == key));
+        Ok(json!({}))
+    }
+}
+
+/// The event that an entry of PutEvents becomes, and the bus that it goes to; or the entry's error.
+fn envelope(aws: &Aws, call: &Call, entry: &Value) -> Result<(String, Value), (&'static str, String)> {
+    let required = |member: &'static str| {
+        let value = entry[member].as_str().filter(|value| !value.is_empty());
+        value.ok_or(("InvalidArgument", format!("Parameter {member} is not valid. Reason: {member} is a required argument.")))
+    };
+    let (source, detail_type, detail) = (required("Source")?, required("DetailType")?, required("Detail")?);
+    if source.starts_with("aws.") {
+        return Err(("NotAuthorizedForSourceException", "Not authorized for the source.".to_owned()));
+    }
+    let detail: Value = serde_json::from_str(detail).map_err(|_| ("MalformedDetail", "Detail is malformed.".to_owned()))?;
+    if !detail.is_object() {
+        return Err(("MalformedDetail", "Detail is malformed.".to_owned()));
+    }
+    let time = entry["Time"].as_f64().and_then(|seconds| Timestamp::from_second(seconds as i64).ok()).unwrap_or(call.now);
+    let envelope = json!({
+        "version": "0",
+        "id": aws.uuid(),
+        "detail-type": detail_type,
+        "source": source,
+        "account": ACCOUNT,
+        "time": whole_seconds(time),
+        "region": call.region,
+        "resources": entry["Resources"].as_array().cloned().unwrap_or_default(),
+        "detail": detail,
+    });
+    let bus = entry["EventBusName"].as_str().map_or("default", last_part).to_owned();
+    Ok((bus, envelope))
+}
+
+fn test_pattern(call: &Call) -> Result<Value, Failure> {
+    let pattern = Pattern::parse(call.input["EventPattern"].as_str().unwrap_or_default()).map_err(|r| bad_pattern(&r))?;
+    let event = serde_json::from_str::<Value>(call.input["Event"].as_str().unwrap_or_default());
+    let event = event.map_err(|_| Failure::sender("ValidationException", "Parameter Event is not valid."))?;
+    let required = ["id", "detail-type", "source", "account", "time", "region", "resources", "detail"];
+    if let Some(member) = required.iter().find(|member| event.get(**member).is_none()) {
+        return Err(invalid("Event", &format!("{member} is a required argument.")));
+    }
+    Ok(json!({ "Result": pattern.matches(&event) }))
+}
+
+fn deliveries(rule: &Rule, region: &str, event: &Value, now: Timestamp) -> Vec<Delivery> {
+    let delivery = |target: &Value| Delivery {
+        region: region.to_owned(),
+        rule_arn: rule.arn.clone(),
+        target: target.clone(),
+        event: event.clone(),
+        accepted: now,
+        failed: 0,
+    };
+    rule.targets.values().map(delivery).collect()
+}
+
+fn next_fire(aws: &Aws, schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
+    match aws.behaviour().pace {
+        Pace::Fast => Some(after(now, SignedDuration::from_secs(FAST_SECONDS))),
+        Pace::Real => schedule.next_after(now),
+    }
+}
+
+/// What an entry counts against the size limit. Source: "Amazon EventBridge, calculating event entry size".
+fn entry_bytes(entry: &Value) -> usize {
+    let length = |member: &str| entry[member].as_str().map_or(0, str::len);
+    let resources = entry["Resources"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::len);
+    let time = if entry["Time"].is_null() { 0 } else { 14 };
+    time + length("Source") + length("DetailType") + length("Detail") + resources.sum::<usize>()
+}
+
+fn show_bus(region: &str, name: &str, bus: &Bus) -> Value {
+    let mut shown = json!({ "Name": name, "Arn": bus_arn(region, name) });
+    if let Some(description) = &bus.description {
+        shown["Description"] = Value::from(description.as_str());
+    }
+    if name != "default" {
+        shown["CreationTime"] = Value::from(bus.created.as_second());
+        shown["LastModifiedTime"] = Value::from(bus.created.as_second());
+    }
+    shown
+}
+
+/// One page of a list; the token is where the next page starts.
+fn page(call: &Call, member: &str, all: Vec<Value>) -> Value {
+    let most = call.input["Limit"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(100).clamp(1, 100);
+    let start = call.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+    let is_last = start + most >= all.len();
+    let items: Vec<Value> = all.into_iter().skip(start).take(most).collect();
+    let mut answer = json!({ member: items });
+    if !is_last {
+        answer["NextToken"] = Value::String((start + most).to_string());
+    }
+    answer
+}
+
+fn rule_name(call: &Call, member: &str) -> Result<String, Failure> {
+    let name = call.input[member].as_str().unwrap_or_default();
+    let is_rule_name = is_name(name, 64) && !name.contains('/');
+    if is_rule_name { Ok(name.to_owned()) } else { Err(invalid(member, "Value is not a valid name of a rule.")) }
+}
+
+fn is_name(name: &str, longest: usize) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'/');
+    (1..=longest).contains(&name.len()) && name.bytes().all(is_part)
+}
+
+/// The bus of a call: a name or an ARN; the default bus where there is none.
+fn bus_name(call: &Call) -> String {
+    call.input["EventBusName"].as_str().map_or("default", last_part).to_owned()
+}
+
+fn last_part(name_or_arn: &str) -> &str {
+    if name_or_arn.starts_with("arn:") { name_or_arn.rsplit('/').next().unwrap_or_default() } else { name_or_arn }
+}
+
+fn bus_arn(region: &str, name: &str) -> String {
+    format!("arn:aws:events:{region}:{ACCOUNT}:event-bus/{name}")
+}
+
+fn read_tags(input: &Value) -> Tags {
+    let pair = |tag: &Value| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].as_str()?.to_owned()));
+    input["Tags"].as_array().into_iter().flatten().filter_map(pair).collect()
+}
+
+fn text(input: &Value, member: &str) -> Option<String> {
+    input[member].as_str().filter(|value| !value.is_empty()).map(str::to_owned)
+}
+
+fn whole_seconds(at: Timestamp) -> String {
+    jiff::fmt::strtime::format("%Y-%m-%dT%H:%M:%SZ", at).unwrap_or_default()
+}
+
+fn after(moment: Timestamp, by: SignedDuration) -> Timestamp {
+    moment.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn not_found(message: String) -> Failure {
+    Failure::sender("ResourceNotFoundException", message)
+}
+
+fn invalid(member: &str, reason: &str) -> Failure {
+    Failure::sender("ValidationException", format!("Parameter {member} is not valid. Reason: {reason}"))
+}
+
+fn bad_pattern(reason: &str) -> Failure {
+    Failure::sender("InvalidEventPatternException", format!("Event pattern is not valid. Reason: {reason}"))
+}
+
+#[cfg(test)]
+mod tests;

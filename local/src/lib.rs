@@ -1,0 +1,8 @@
+//! AWS in one process, and the runner that puts Pointsman on top of it.
+//!
+//! `aws` emulates the services at the wire, so that the code under test is the code that is deployed, the
+//! SDK's retries included. `wiring` reads `template.yaml`. Nothing here is part of what is deployed.
+
+pub mod aws;
+pub mod clock;
+pub mod faults;

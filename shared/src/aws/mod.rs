@@ -1,0 +1,188 @@
+//! AWS's side, one file per service: the only code that names an SDK type.
+//!
+//! Calls that may be repeated are retried by the SDK; calls that start something are made once, and what came of
+//! them is told apart here: started, certainly not, or lost.
+
+#[cfg(feature = "targets")]
+pub mod codebuild;
+#[cfg(feature = "targets")]
+pub mod codepipeline;
+#[cfg(feature = "ledger")]
+pub mod dynamodb;
+#[cfg(feature = "secrets")]
+pub mod secretsmanager;
+#[cfg(feature = "queue")]
+pub mod sqs;
+#[cfg(feature = "targets")]
+pub mod targets;
+
+use aws_config::{Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_runtime::client::retries::RetryPartition;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How long one attempt of a call may take. At the bound the SDK tries again, where the call may be repeated.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a call may take, its repeats included. At the bound it has failed, and nobody knows what it did.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the SDK tries a call that may be repeated.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// What every client is built from: region, credentials, HTTP client and clock.
+#[derive(Debug, Clone)]
+pub struct AwsConfig {
+    /// The SDK's part.
+    pub sdk: SdkConfig,
+    /// The retry quota's name. The SDK's default is shared by the whole process; a simulation needs its own.
+    pub retry_partition: Option<RetryPartition>,
+}
+
+impl AwsConfig {
+    /// The configuration of a deployed function or of the operator's tool: from the environment.
+    pub async fn from_environment() -> Self {
+        let sdk = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
+        Self { sdk: bounded(sdk), retry_partition: None }
+    }
+
+    /// The configuration of an emulated account.
+    pub fn emulated(sdk: SdkConfig, retry_partition: &'static str) -> Self {
+        Self { sdk: bounded(sdk), retry_partition: Some(RetryPartition::custom(retry_partition).build()) }
+    }
+
+    /// The same in another region.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let sdk = self.sdk.to_builder().region(Region::new(region.to_owned())).build();
+        Self { sdk, retry_partition: self.retry_partition.clone() }
+    }
+
+    /// The region's name; empty when none is configured.
+    pub fn region(&self) -> &str {
+        self.sdk.region().map(Region::as_ref).unwrap_or_default()
+    }
+
+    /// The time by the configured clock: the machine's, or a simulation's.
+    pub fn now(&self) -> Timestamp {
+        let system = self.sdk.time_source().map(|source| source.now());
+        system.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// There is no default read timeout: a lost reply would hang until Lambda kills the function.
+fn bounded(sdk: SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(CALL_TIMEOUT)
+        .build();
+    let time_source = sdk.time_source().unwrap_or_default();
+    sdk.to_builder()
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+        .time_source(time_source)
+        .build()
+}
+
+/// Builds a service's client out of an [`AwsConfig`].
+macro_rules! client {
+    ($krate:ident, $config:expr) => {{
+        let config: &$crate::aws::AwsConfig = $config;
+        let mut builder = $krate::config::Builder::from(&config.sdk);
+        if let Some(partition) = &config.retry_partition {
+            builder = builder.retry_partition(partition.clone());
+        }
+        $krate::Client::from_conf(builder.build())
+    }};
+}
+pub(crate) use client;
+
+/// Why a call failed, by what it means for the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The service refused: the same call would be refused again.
+    #[error("{code}: {message}")]
+    Refused {
+        /// AWS's error code.
+        code: String,
+        /// AWS's sentence.
+        message: String,
+    },
+    /// The service asked to be left alone for now; the call had no effect.
+    #[error("{code}: {message}")]
+    Throttled {
+        /// AWS's error code.
+        code: String,
+        /// AWS's sentence.
+        message: String,
+    },
+    /// No answer, or a broken one: the call may have had its effect.
+    #[error("no answer: {0}")]
+    Lost(String),
+}
+
+impl CallError {
+    /// Whether AWS answered with this error code.
+    pub fn is(&self, wanted: &str) -> bool {
+        match self {
+            Self::Refused { code, .. } | Self::Throttled { code, .. } => code == wanted,
+            Self::Lost(_) => false,
+        }
+    }
+}
+
+/// Error codes that say "not now" and mean that nothing happened.
+///
+/// Source: the SDKs' own list of throttling codes.
+const THROTTLING_CODES: [&str; 9] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "SlowDown",
+];
+
+impl<E> From<SdkError<E, HttpResponse>> for CallError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
+        match &error {
+            SdkError::ServiceError(answer) => {
+                let code = answer.err().code().unwrap_or("Unknown").to_owned();
+                let message = answer.err().message().unwrap_or("no message").to_owned();
+                if THROTTLING_CODES.contains(&code.as_str()) {
+                    Self::Throttled { code, message }
+                } else if answer.raw().status().is_server_error() {
+                    Self::Lost(format!("{code}: {message}"))
+                } else {
+                    Self::Refused { code, message }
+                }
+            }
+            SdkError::ConstructionFailure(_) => {
+                Self::Refused { code: "InvalidRequest".to_owned(), message: chain(&error) }
+            }
+            _ => Self::Lost(chain(&error)),
+        }
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

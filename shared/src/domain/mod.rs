@@ -1,0 +1,17 @@
+//! What is decided, and nothing of how it is done.
+//!
+//! Nothing in here reads a clock, a network, the environment or a random number; nothing awaits and nothing
+//! logs. Time and randomness come in as arguments, effects go out as values.
+
+pub mod audit;
+pub mod change;
+pub mod command;
+pub mod delivery;
+pub mod event;
+pub mod execution;
+pub mod intake;
+pub mod observed;
+pub mod pattern;
+pub mod policy;
+pub mod route;
+pub mod routing;

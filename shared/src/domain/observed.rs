@@ -1,0 +1,374 @@
+//! What AWS reports of one execution, folded from its events in any order and any number of times.
+//!
+//! EventBridge delivers at least once and in no order, so the fold is a join: every field keeps the greatest
+//! report by (attempt, time, rank), and merging is commutative, associative and idempotent.
+
+use super::execution::Status;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A state as CodePipeline's events name it; CodeBuild's are read into the same ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    // The order is the rank: of two states reported for one second, the later one in this list counts.
+    /// It began.
+    Started,
+    /// It was begun again after a failure.
+    Resumed,
+    /// It is being stopped.
+    Stopping,
+    /// Stopped, at a stage that was abandoned.
+    Abandoned,
+    /// A newer one took its place.
+    Superseded,
+    /// Stopped.
+    Stopped,
+    /// Cancelled: the pipeline was edited.
+    Canceled,
+    /// It failed.
+    Failed,
+    /// It succeeded.
+    Succeeded,
+}
+
+impl State {
+    /// Whether nothing more follows, a retry apart.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Started | Self::Resumed | Self::Stopping)
+    }
+}
+
+/// One report of a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mark {
+    // The order of the fields is the order of comparison.
+    /// Which attempt; 1 where AWS does not say.
+    pub attempt: u32,
+    /// When. Events have whole seconds.
+    pub at: Timestamp,
+    /// Which state.
+    pub state: State,
+}
+
+/// A stage or an action: its latest state, and when its latest attempt began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The latest report.
+    pub mark: Mark,
+    /// When the attempt of `began.0` began.
+    pub began: Option<(u32, Timestamp)>,
+}
+
+impl Progress {
+    fn of(mark: Mark) -> Self {
+        let began = matches!(mark.state, State::Started | State::Resumed).then_some((mark.attempt, mark.at));
+        Self { mark, began }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.mark = self.mark.max(other.mark);
+        self.began = match (self.began, other.began) {
+            // The latest attempt, and of that the earliest report.
+            (Some(mine), Some(theirs)) if mine.0 == theirs.0 => Some(mine.min(theirs)),
+            (mine, theirs) => mine.max(theirs),
+        };
+    }
+
+    /// When it ended, if it has.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.mark.state.is_over().then_some(self.mark.at)
+    }
+}
+
+/// An action: its progress, and where its work can be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// Latest state and beginning.
+    pub progress: Progress,
+    /// `Source`, `Build`, `Approval` …
+    pub category: String,
+    /// The provider's id of the work, such as a build id. From the latest report that had one.
+    pub link: Option<Link>,
+}
+
+/// Where an action's work can be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Link {
+    /// When it was reported.
+    pub at: Timestamp,
+    /// The provider's id.
+    pub id: String,
+    /// The provider's page.
+    pub url: Option<String>,
+    /// What the provider says of the result.
+    pub summary: Option<String>,
+}
+
+/// Who or what started an execution.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Trigger {
+    /// CodePipeline's `triggerType`, such as `StartPipelineExecution`; for a build, `StartBuild`.
+    pub kind: String,
+    /// The caller's ARN, the webhook's ARN …
+    pub detail: String,
+}
+
+/// Everything AWS has reported of one execution so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The execution itself.
+    pub whole: Option<Progress>,
+    /// Its stages by name.
+    #[serde(default)]
+    pub stages: BTreeMap<String, Progress>,
+    /// Its actions by `STAGE/ACTION`; neither name can hold a slash.
+    #[serde(default)]
+    pub actions: BTreeMap<String, Action>,
+    /// Who started it.
+    pub trigger: Option<Trigger>,
+    /// The commits of its sources.
+    #[serde(default)]
+    pub revisions: BTreeMap<String, String>,
+    /// Its output variables by `NAMESPACE-OR-ACTION.NAME`.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// One thing that AWS reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// The execution changed its state.
+    Whole {
+        /// To what.
+        mark: Mark,
+        /// Who started it, where the event says so.
+        trigger: Option<Trigger>,
+    },
+    /// A stage did.
+    Stage {
+        /// Its name.
+        stage: String,
+        /// To what.
+        mark: Mark,
+    },
+    /// An action did.
+    Action {
+        /// Its stage.
+        stage: String,
+        /// Its name.
+        action: String,
+        /// Its category.
+        category: String,
+        /// To what.
+        mark: Mark,
+        /// Where to look.
+        link: Option<Link>,
+    },
+}
+
+impl Observed {
+    /// Folds one report in.
+    pub fn fold(&mut self, report: &Report) {
+        let mut one = Self::default();
+        match report {
+            Report::Whole { mark, trigger } => {
+                one.whole = Some(Progress::of(*mark));
+                one.trigger = trigger.clone();
+            }
+            Report::Stage { stage, mark } => {
+                one.stages.insert(stage.clone(), Progress::of(*mark));
+            }
+            Report::Action { stage, action, category, mark, link } => {
+                let seen =
+                    Action { progress: Progress::of(*mark), category: category.clone(), link: link.clone() };
+                one.actions.insert(format!("{stage}/{action}"), seen);
+            }
+        }
+        self.merge(&one);
+    }
+
+    /// Joins what two of these know. Order and repetition make no difference.
+    pub fn merge(&mut self, other: &Self) {
+        match (&mut self.whole, &other.whole) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
+        for (name, theirs) in &other.stages {
+            self.stages.entry(name.clone()).and_modify(|mine| mine.merge(theirs)).or_insert_with(|| theirs.clone());
+        }
+        for (name, theirs) in &other.actions {
+            match self.actions.get_mut(name) {
+                Some(mine) => {
+                    mine.progress.merge(&theirs.progress);
+                    mine.link = mine.link.clone().max(theirs.link.clone());
+                    mine.category = std::mem::take(&mut mine.category).max(theirs.category.clone());
+                }
+                None => {
+                    self.actions.insert(name.clone(), theirs.clone());
+                }
+            }
+        }
+        self.trigger = self.trigger.clone().max(other.trigger.clone());
+        join_texts(&mut self.revisions, &other.revisions);
+        join_texts(&mut self.outputs, &other.outputs);
+    }
+
+    /// The status that follows, or `None` while AWS has reported nothing.
+    ///
+    /// A stage or an action that runs tells of a running execution, though the execution's own event is still on
+    /// its way.
+    pub fn status(&self) -> Option<Status> {
+        let is_empty = self.stages.is_empty() && self.actions.is_empty();
+        let Some(whole) = &self.whole else {
+            return (!is_empty).then(|| self.status_while_running());
+        };
+        Some(match whole.mark.state {
+            State::Started | State::Resumed | State::Stopping => self.status_while_running(),
+            State::Succeeded => Status::Succeeded,
+            State::Failed => Status::Failed,
+            State::Superseded => Status::Superseded,
+            State::Stopped | State::Canceled | State::Abandoned => Status::Stopped,
+        })
+    }
+
+    fn status_while_running(&self) -> Status {
+        let is_asked = |action: &Action| {
+            action.category == "Approval" && matches!(action.progress.mark.state, State::Started | State::Resumed)
+        };
+        if self.actions.values().any(is_asked) { Status::AwaitingApproval } else { Status::Running }
+    }
+
+    /// The image digests among the output variables, as they stand there.
+    pub fn digests(&self) -> impl Iterator<Item = &str> {
+        self.outputs.values().flat_map(|value| digests_in(value))
+    }
+}
+
+fn join_texts(mine: &mut BTreeMap<String, String>, theirs: &BTreeMap<String, String>) {
+    for (name, value) in theirs {
+        let slot = mine.entry(name.clone()).or_default();
+        if value > slot {
+            slot.clone_from(value);
+        }
+    }
+}
+
+/// Every `sha256:` with 64 hexadecimal digits in `text`.
+fn digests_in(text: &str) -> impl Iterator<Item = &str> {
+    const DIGEST_BYTES: usize = "sha256:".len() + 64;
+    text.match_indices("sha256:").filter_map(move |(start, prefix)| {
+        let digest = text.get(start..start + DIGEST_BYTES)?;
+        let is_hex = digest.bytes().skip(prefix.len()).all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let ends_there = !text.as_bytes().get(start + DIGEST_BYTES).is_some_and(u8::is_ascii_hexdigit);
+        (is_hex && ends_there).then_some(digest)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mark(attempt: u32, second: i64, state: State) -> Mark {
+        Mark { attempt, at: Timestamp::from_second(second).unwrap(), state }
+    }
+
+    fn whole(attempt: u32, second: i64, state: State) -> Report {
+        Report::Whole { mark: mark(attempt, second, state), trigger: None }
+    }
+
+    fn approval(second: i64, state: State) -> Report {
+        Report::Action {
+            stage: "Approve".into(),
+            action: "Ask".into(),
+            category: "Approval".into(),
+            mark: mark(1, second, state),
+            link: None,
+        }
+    }
+
+    #[test]
+    fn the_status_follows_from_the_latest_report() {
+        use State::*;
+        #[rustfmt::skip]
+        let cases: [(&[Report], Option<Status>, &str); 9] = [
+            (&[],                                                     None,                           "nothing was reported"),
+            (&[whole(1, 1, Started)],                                 Some(Status::Running),          "it began"),
+            (&[whole(1, 1, Started), whole(1, 1, Succeeded)],         Some(Status::Succeeded),        "both within one second: the later rank counts"),
+            (&[whole(1, 9, Failed), whole(2, 9, Resumed)],            Some(Status::Running),          "a retry in the second of the failure is a new attempt"),
+            (&[whole(1, 5, Failed), whole(1, 7, Resumed)],            Some(Status::Running),          "a retry without an attempt number is later"),
+            (&[approval(3, Started)],                                 Some(Status::AwaitingApproval), "the execution's own event is still on its way"),
+            (&[whole(1, 1, Started), approval(3, Started), approval(4, Succeeded)], Some(Status::Running), "answered"),
+            (&[whole(1, 8, Stopped), approval(3, Started)],           Some(Status::Stopped),          "what has ended asks nobody"),
+            (&[whole(1, 8, Canceled)],                                Some(Status::Stopped),          "the pipeline was edited"),
+        ];
+        for (reports, expected, why) in cases {
+            for reversed in [false, true] {
+                let mut observed = Observed::default();
+                let mut order: Vec<_> = reports.iter().collect();
+                if reversed {
+                    order.reverse();
+                }
+                order.into_iter().for_each(|report| observed.fold(report));
+                assert_eq!(observed.status(), expected, "{why} (reversed: {reversed})");
+            }
+        }
+    }
+
+    #[test]
+    fn digests_are_found_in_any_output() {
+        let digest = format!("sha256:{}", "a1".repeat(32));
+        #[rustfmt::skip]
+        let cases = [
+            (digest.clone(),                              1, "alone"),
+            (format!("host/shop@{digest}"),               1, "in an image's name"),
+            (format!("{digest} {digest}"),                2, "twice"),
+            (format!("{digest}0"),                        0, "a digit too many"),
+            (digest.to_uppercase(),                       0, "digests are lowercase"),
+            ("sha256:é".to_owned(),                       0, "cut in a character"),
+        ];
+        for (value, count, why) in cases {
+            let observed = Observed { outputs: [("a".to_owned(), value)].into(), ..Observed::default() };
+            assert_eq!(observed.digests().count(), count, "{why}");
+        }
+    }
+
+    fn any_report() -> impl Strategy<Value = Report> {
+        use State::*;
+        let state = prop::sample::select(vec![
+            Started, Resumed, Stopping, Abandoned, Superseded, Stopped, Canceled, Failed, Succeeded,
+        ]);
+        let any_mark = (1u32..3, 0i64..5, state).prop_map(|(attempt, second, state)| mark(attempt, second, state));
+        (any_mark, 0..3, prop::sample::select(vec!["A", "B"])).prop_map(|(mark, kind, name)| match kind {
+            0 => Report::Whole { mark, trigger: Some(Trigger { kind: name.into(), detail: String::new() }) },
+            1 => Report::Stage { stage: name.into(), mark },
+            _ => Report::Action {
+                stage: "S".into(),
+                action: name.into(),
+                category: "Build".into(),
+                mark,
+                link: Some(Link { at: mark.at, id: name.into(), url: None, summary: None }),
+            },
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_repetition_make_no_difference(
+            reports in proptest::collection::vec(any_report(), 0..12),
+            picks in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let mut straight = Observed::default();
+            reports.iter().for_each(|report| straight.fold(report));
+            let mut shuffled = Observed::default();
+            if !reports.is_empty() {
+                picks.iter().for_each(|pick| shuffled.fold(pick.get(&reports)));
+            }
+            reports.iter().rev().for_each(|report| shuffled.fold(report));
+            prop_assert_eq!(straight, shuffled);
+        }
+    }
+}

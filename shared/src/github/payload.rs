@@ -1,0 +1,526 @@
+//! The payload: a verified body becomes one [`Change`], or a sentence that says why not.
+//!
+//! The structs below borrow from the body and name only the fields that matter; serde skips the rest. They are
+//! lenient where GitHub is (fields that may be null or missing) and strict where a guess would be dangerous.
+//! `repository.pushed_at` is an integer in `push` and a string elsewhere, so no Repository type is shared.
+
+use super::signature::Delivery;
+use crate::domain::change::{
+    Change, ChangeKind, Commit, DeliveryId, GitRef, Paths, PathsUnknown, Person, PullRequest, Push, Release,
+    Repository, Sha, WorkflowRun,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// The largest body that is read, in bytes. Lambda takes 6 MB, base64 included; above it GitHub's delivery
+/// would not reach us at all.
+pub const PAYLOAD_BYTES_MAX: usize = 4_500_000;
+/// GitHub lists at most this many commits in a push: that many, and the list may have been cut off.
+const COMMITS_LISTED_MAX: usize = 2_048;
+/// What the changed paths may weigh as JSON, in bytes: more are "not knowable". A DynamoDB item holds 400 KB.
+const PATHS_JSON_BYTES_MAX: usize = 240_000;
+/// The longest ref, in bytes. Git's own limit on most file systems is 255 a segment.
+const REF_BYTES_MAX: usize = 1_024;
+/// The longest event name, in characters. GitHub's longest has 40.
+const EVENT_CHARACTERS_MAX: usize = 64;
+/// Names and titles are cut at this many characters.
+const TEXT_CHARACTERS_MAX: usize = 200;
+/// The longest `owner/name`, in bytes: 39 for an owner, 100 for a name.
+const FULL_NAME_BYTES_MAX: usize = 140;
+
+/// What a delivery says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// GitHub tries the hook out.
+    Ping,
+    /// Something happened.
+    Change(Box<Change>),
+}
+
+/// Why a verified delivery cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// Neither JSON nor a form.
+    #[error("the content type must be application/json or application/x-www-form-urlencoded")]
+    ContentType,
+    /// A header that GitHub always sends is missing, doubled or malformed.
+    #[error("the header {0} is missing or malformed")]
+    Header(&'static str),
+    /// The form has not exactly one field `payload`.
+    #[error("the form must have exactly one field: payload")]
+    Form,
+    /// Not JSON, or not what this event looks like. Says where, never what.
+    #[error("the body is not a payload of this event: {0}")]
+    Body(String),
+}
+
+impl From<serde_json::Error> for PayloadError {
+    fn from(error: serde_json::Error) -> Self {
+        use serde_json::error::Category;
+        let what = match error.classify() {
+            Category::Data => "a field is missing, doubled or of the wrong kind",
+            Category::Syntax => "not JSON",
+            Category::Eof => "the JSON ends early",
+            Category::Io => "not readable",
+        };
+        // serde's own text may quote the body: the caller gets the place alone.
+        Self::Body(format!("{what} (line {}, column {})", error.line(), error.column()))
+    }
+}
+
+/// Reads a verified delivery. `received_at` is the time of receipt by our clock.
+///
+/// # Errors
+/// [`PayloadError`], with a sentence that may be sent to the caller.
+pub fn read(delivery: &Delivery<'_>, received_at: Timestamp) -> Result<Payload, PayloadError> {
+    let json = json_of(delivery)?;
+    let event = delivery.event.filter(|name| is_event_name(name)).ok_or(PayloadError::Header("X-GitHub-Event"))?;
+    let id = delivery
+        .id
+        .and_then(|id| id.parse::<DeliveryId>().ok())
+        .ok_or(PayloadError::Header("X-GitHub-Delivery"))?;
+    let facts = match event {
+        "ping" => {
+            serde_json::from_str::<Envelope<'_>>(&json)?;
+            return Ok(Payload::Ping);
+        }
+        "push" => serde_json::from_str::<PushPayload<'_>>(&json)?.facts()?,
+        "pull_request" => serde_json::from_str::<PullRequestPayload<'_>>(&json)?.facts(),
+        "workflow_run" => serde_json::from_str::<WorkflowRunPayload<'_>>(&json)?.facts(),
+        "release" => serde_json::from_str::<ReleasePayload<'_>>(&json)?.facts(),
+        "create" => serde_json::from_str::<RefPayload<'_>>(&json)?.facts(ChangeKind::Created)?,
+        "delete" => serde_json::from_str::<RefPayload<'_>>(&json)?.facts(ChangeKind::Deleted)?,
+        other => serde_json::from_str::<Envelope<'_>>(&json)?.facts(other),
+    };
+    Ok(Payload::Change(Box::new(Change {
+        delivery: id,
+        received_at,
+        repository: facts.repository.map(checked_repository).transpose()?,
+        sender: facts.sender.map(|sender| cut(&sender.login)),
+        kind: facts.kind,
+    })))
+}
+
+/// The JSON text of a delivery, out of its form where it came as one.
+fn json_of<'a>(delivery: &Delivery<'a>) -> Result<Cow<'a, str>, PayloadError> {
+    let essence = delivery.content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        let text = std::str::from_utf8(delivery.body).map_err(|_| PayloadError::Body("not UTF-8".to_owned()))?;
+        return Ok(Cow::Borrowed(text));
+    }
+    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(PayloadError::ContentType);
+    }
+    let mut fields = form_urlencoded::parse(delivery.body).filter(|(name, _)| name == "payload");
+    match (fields.next(), fields.next()) {
+        (Some((_, json)), None) => Ok(json),
+        _ => Err(PayloadError::Form),
+    }
+}
+
+fn is_event_name(name: &str) -> bool {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    (1..=EVENT_CHARACTERS_MAX).contains(&name.len()) && is_plain
+}
+
+fn checked_repository(repository: RepositoryPayload<'_>) -> Result<Repository, PayloadError> {
+    let name = repository.full_name.0;
+    let is_plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    let is_name = name.split_once('/').is_some_and(|(owner, name)| is_plain(owner) && is_plain(name));
+    if !is_name || name.len() > FULL_NAME_BYTES_MAX {
+        return Err(PayloadError::Body("repository.full_name is not owner/name".to_owned()));
+    }
+    Ok(Repository { id: repository.id, full_name: name.into_owned() })
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT_CHARACTERS_MAX).collect()
+}
+
+fn bounded_ref(full: String) -> Result<GitRef, PayloadError> {
+    if full.is_empty() || full.len() > REF_BYTES_MAX {
+        return Err(PayloadError::Body(format!("the ref is empty or longer than {REF_BYTES_MAX} bytes")));
+    }
+    Ok(GitRef::from(full))
+}
+
+/// Seconds since the epoch, from whichever of its forms GitHub used.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Moment<'a> {
+    Seconds(i64),
+    #[serde(borrow)]
+    Text(Text<'a>),
+}
+
+impl Moment<'_> {
+    fn seconds(&self) -> Option<i64> {
+        match self {
+            Self::Seconds(seconds) => Some(*seconds),
+            Self::Text(text) => text.0.parse::<Timestamp>().ok().map(Timestamp::as_second),
+        }
+    }
+}
+
+/// A string that borrows where JSON has no escape in it. (A plain `Cow` inside a list never borrows.)
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What every payload has.
+struct Facts<'a> {
+    repository: Option<RepositoryPayload<'a>>,
+    sender: Option<SenderPayload<'a>>,
+    kind: ChangeKind,
+}
+
+#[derive(Deserialize)]
+struct RepositoryPayload<'a> {
+    id: u64,
+    #[serde(borrow)]
+    full_name: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct SenderPayload<'a> {
+    #[serde(borrow)]
+    login: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    repository: Option<RepositoryPayload<'a>>,
+    #[serde(borrow)]
+    sender: Option<SenderPayload<'a>>,
+}
+
+impl<'a> Envelope<'a> {
+    fn facts(self, event: &str) -> Facts<'a> {
+        Facts {
+            repository: self.repository,
+            sender: self.sender,
+            kind: ChangeKind::Other { event: event.to_owned() },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct PushPayload<'a> {
+    #[serde(rename = "ref")]
+    git_ref: String,
+    before: Sha,
+    after: Sha,
+    #[serde(default)]
+    created: bool,
+    #[serde(default)]
+    deleted: bool,
+    #[serde(default)]
+    forced: bool,
+    #[serde(borrow)]
+    head_commit: Option<CommitPayload<'a>>,
+    #[serde(borrow, default)]
+    commits: Option<Vec<CommitFiles<'a>>>,
+    #[serde(borrow)]
+    repository: PushRepositoryPayload<'a>,
+    #[serde(borrow)]
+    pusher: Option<PusherPayload<'a>>,
+    #[serde(borrow)]
+    sender: Option<SenderPayload<'a>>,
+}
+
+#[derive(Deserialize)]
+struct PushRepositoryPayload<'a> {
+    id: u64,
+    #[serde(borrow)]
+    full_name: Text<'a>,
+    #[serde(borrow)]
+    pushed_at: Option<Moment<'a>>,
+}
+
+#[derive(Deserialize)]
+struct PusherPayload<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CommitPayload<'a> {
+    id: Sha,
+    #[serde(borrow)]
+    message: Option<Text<'a>>,
+    #[serde(borrow)]
+    author: Option<PersonPayload<'a>>,
+    #[serde(borrow)]
+    committer: Option<PersonPayload<'a>>,
+}
+
+#[derive(Deserialize)]
+struct PersonPayload<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    email: Option<Text<'a>>,
+    #[serde(borrow)]
+    username: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct CommitFiles<'a> {
+    #[serde(borrow, default)]
+    added: Vec<Text<'a>>,
+    #[serde(borrow, default)]
+    removed: Vec<Text<'a>>,
+    #[serde(borrow, default)]
+    modified: Vec<Text<'a>>,
+}
+
+impl<'a> PushPayload<'a> {
+    fn facts(self) -> Result<Facts<'a>, PayloadError> {
+        let paths = changed_paths(self.created, self.forced, self.commits.as_deref().unwrap_or_default());
+        let push = Push {
+            git_ref: bounded_ref(self.git_ref)?,
+            before: self.before,
+            after: self.after,
+            head: self.head_commit.map(commit),
+            pushed_at: self.repository.pushed_at.as_ref().and_then(Moment::seconds),
+            created: self.created,
+            deleted: self.deleted,
+            forced: self.forced,
+            pusher: self.pusher.and_then(|pusher| pusher.name).map(|name| cut(&name.0)),
+            paths,
+        };
+        Ok(Facts {
+            repository: Some(RepositoryPayload { id: self.repository.id, full_name: self.repository.full_name }),
+            sender: self.sender,
+            kind: ChangeKind::Push(push),
+        })
+    }
+}
+
+fn commit(commit: CommitPayload<'_>) -> Commit {
+    let message = commit.message.map(|message| message.0).unwrap_or_default();
+    Commit {
+        sha: commit.id,
+        title: cut(message.lines().next().unwrap_or_default()),
+        author: commit.author.map(person).unwrap_or_default(),
+        committer: commit.committer.map(person).unwrap_or_default(),
+    }
+}
+
+fn person(person: PersonPayload<'_>) -> Person {
+    let text = |text: Option<Text<'_>>| text.map(|text| cut(&text.0));
+    Person { name: text(person.name).unwrap_or_default(), email: text(person.email), login: text(person.username) }
+}
+
+/// Which files changed, or why that cannot be known from a push event.
+fn changed_paths(created: bool, forced: bool, commits: &[CommitFiles<'_>]) -> Paths {
+    let unknown = match commits.len() {
+        _ if created => Some(PathsUnknown::Created),
+        _ if forced => Some(PathsUnknown::Forced),
+        0 => Some(PathsUnknown::NoCommits),
+        COMMITS_LISTED_MAX.. => Some(PathsUnknown::TooManyCommits),
+        _ => None,
+    };
+    if let Some(why) = unknown {
+        return Paths::NotKnowable(why);
+    }
+    let listed = commits.iter().flat_map(|commit| commit.added.iter().chain(&commit.removed).chain(&commit.modified));
+    let distinct: BTreeSet<&str> = listed.map(|path| path.0.as_ref()).collect();
+    let weight: usize = distinct.iter().map(|path| json_bytes(path)).sum();
+    if weight > PATHS_JSON_BYTES_MAX {
+        return Paths::NotKnowable(PathsUnknown::TooManyPaths);
+    }
+    Paths::Known(distinct.into_iter().map(str::to_owned).collect())
+}
+
+/// How many bytes `text` takes as ASCII-escaped JSON in a list, at most.
+fn json_bytes(text: &str) -> usize {
+    const QUOTES_AND_COMMA: usize = 3;
+    const ESCAPE: usize = "\\u0000".len();
+    let characters = text.chars().map(|character| match character {
+        ' '..='~' if character != '"' && character != '\\' => 1,
+        _ => ESCAPE * character.len_utf16(),
+    });
+    QUOTES_AND_COMMA + characters.sum::<usize>()
+}
+
+#[derive(Deserialize)]
+struct PullRequestPayload<'a> {
+    action: String,
+    #[serde(borrow)]
+    pull_request: PullRequestDetail<'a>,
+    #[serde(borrow)]
+    repository: RepositoryPayload<'a>,
+    #[serde(borrow)]
+    sender: Option<SenderPayload<'a>>,
+}
+
+#[derive(Deserialize)]
+struct PullRequestDetail<'a> {
+    number: u64,
+    head: BranchPayload,
+    base: BranchPayload,
+    #[serde(borrow)]
+    updated_at: Option<Moment<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BranchPayload {
+    #[serde(rename = "ref")]
+    name: String,
+    sha: Sha,
+    repo: Option<RepositoryId>,
+}
+
+#[derive(Deserialize)]
+struct RepositoryId {
+    id: u64,
+}
+
+impl<'a> PullRequestPayload<'a> {
+    fn facts(self) -> Facts<'a> {
+        let request = self.pull_request;
+        Facts {
+            repository: Some(self.repository),
+            sender: self.sender,
+            kind: ChangeKind::PullRequest(PullRequest {
+                number: request.number,
+                action: cut(&self.action),
+                head: request.head.sha,
+                head_ref: cut_ref(request.head.name),
+                head_repository: request.head.repo.map(|repository| repository.id),
+                base_ref: cut_ref(request.base.name),
+                updated_at: request.updated_at.as_ref().and_then(Moment::seconds),
+            }),
+        }
+    }
+}
+
+/// A branch name that is only shown and matched: cut at the bound, it can match less but never more by accident,
+/// since no pattern is that long.
+fn cut_ref(mut name: String) -> String {
+    if name.len() > REF_BYTES_MAX {
+        name.truncate(name.floor_char_boundary(REF_BYTES_MAX));
+    }
+    name
+}
+
+#[derive(Deserialize)]
+struct WorkflowRunPayload<'a> {
+    action: String,
+    #[serde(borrow)]
+    workflow_run: WorkflowRunDetail<'a>,
+    #[serde(borrow)]
+    repository: RepositoryPayload<'a>,
+    #[serde(borrow)]
+    sender: Option<SenderPayload<'a>>,
+}
+
+#[derive(Deserialize)]
+struct WorkflowRunDetail<'a> {
+    id: u64,
+    #[serde(default = "first_attempt")]
+    run_attempt: u64,
+    conclusion: Option<String>,
+    event: String,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    head_branch: Option<String>,
+    head_sha: Sha,
+    head_repository: Option<RepositoryId>,
+    #[serde(borrow)]
+    created_at: Option<Moment<'a>>,
+}
+
+fn first_attempt() -> u64 {
+    1
+}
+
+impl<'a> WorkflowRunPayload<'a> {
+    fn facts(self) -> Facts<'a> {
+        let run = self.workflow_run;
+        Facts {
+            repository: Some(self.repository),
+            sender: self.sender,
+            kind: ChangeKind::WorkflowRun(WorkflowRun {
+                id: run.id,
+                attempt: run.run_attempt,
+                action: cut(&self.action),
+                conclusion: run.conclusion.as_deref().map(cut),
+                event: cut(&run.event),
+                workflow: run.name.map(|name| cut(&name.0)).unwrap_or_default(),
+                head_branch: run.head_branch.map(cut_ref),
+                head: run.head_sha,
+                head_repository: run.head_repository.map(|repository| repository.id),
+                created_at: run.created_at.as_ref().and_then(Moment::seconds),
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ReleasePayload<'a> {
+    action: String,
+    #[serde(borrow)]
+    release: ReleaseDetail<'a>,
+    #[serde(borrow)]
+    repository: RepositoryPayload<'a>,
+    #[serde(borrow)]
+    sender: Option<SenderPayload<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ReleaseDetail<'a> {
+    id: u64,
+    tag_name: String,
+    #[serde(default)]
+    target_commitish: String,
+    #[serde(borrow)]
+    published_at: Option<Moment<'a>>,
+}
+
+impl<'a> ReleasePayload<'a> {
+    fn facts(self) -> Facts<'a> {
+        let release = self.release;
+        Facts {
+            repository: Some(self.repository),
+            sender: self.sender,
+            kind: ChangeKind::Release(Release {
+                id: release.id,
+                action: cut(&self.action),
+                tag: cut_ref(release.tag_name),
+                target: cut_ref(release.target_commitish),
+                published_at: release.published_at.as_ref().and_then(Moment::seconds),
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RefPayload<'a> {
+    #[serde(rename = "ref")]
+    name: String,
+    #[serde(borrow)]
+    ref_type: Text<'a>,
+    #[serde(borrow)]
+    repository: RepositoryPayload<'a>,
+    #[serde(borrow)]
+    sender: Option<SenderPayload<'a>>,
+}
+
+impl<'a> RefPayload<'a> {
+    /// `create` and `delete` carry the short name and its kind apart.
+    fn facts(self, kind: impl FnOnce(GitRef) -> ChangeKind) -> Result<Facts<'a>, PayloadError> {
+        let full = match self.ref_type.0.as_ref() {
+            "branch" => format!("refs/heads/{}", self.name),
+            "tag" => format!("refs/tags/{}", self.name),
+            _ => return Err(PayloadError::Body("ref_type is neither branch nor tag".to_owned())),
+        };
+        Ok(Facts { repository: Some(self.repository), sender: self.sender, kind: kind(bounded_ref(full)?) })
+    }
+}

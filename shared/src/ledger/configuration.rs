@@ -1,0 +1,214 @@
+//! The configuration, by repository and by environment, under a version.
+//!
+//! A push writes every part of a new version and then moves one pointer: all or nothing, and a reader finds its own
+//! repository's part without reading the others'.
+
+use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys};
+use crate::aws::dynamodb::{Expect, Item, Write};
+use crate::domain::audit::Note;
+use crate::domain::execution::Target;
+use crate::domain::intake::{hash_of, hex_sha256};
+use crate::domain::route::RepositoryConfig;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// How many parts one transaction writes. DynamoDB takes 100 writes and 4 MB.
+const PARTS_PER_WRITE: usize = 50;
+/// The configuration's text is kept in pieces of this many bytes. An item holds 400 KB.
+const SOURCE_PIECE_BYTES: usize = 200_000;
+
+/// A version of the configuration: 1 for the first.
+pub type Version = u64;
+
+/// Which version is live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveConfiguration {
+    /// Its number.
+    pub live: Version,
+    /// Names the parts of this push: the version and a hash of all that it holds.
+    pub push: String,
+    /// How many pieces its text is kept in.
+    pub pieces: usize,
+    /// Who pushed it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The part that lists every target, for those who look at all of them.
+const TARGETS_PART: &str = "targets";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Targets {
+    targets: BTreeSet<Target>,
+}
+
+fn targets_of(repositories: &[RepositoryConfig]) -> BTreeSet<Target> {
+    let routes = repositories.iter().flat_map(|repository| &repository.routes);
+    routes.filter_map(|route| Target::of_route(&route.target)).collect()
+}
+
+/// When the configured pipelines were last looked at, and what that found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PipelineCheck {
+    /// Of which configuration.
+    pub version: Version,
+    /// When.
+    pub at: Timestamp,
+    /// Where the next look goes on.
+    pub next: usize,
+    /// How many start themselves.
+    pub self_starting: u64,
+}
+
+/// One piece of the configuration's text.
+#[derive(Debug, Serialize, Deserialize)]
+struct Piece {
+    text: String,
+}
+
+impl Ledger {
+    /// Which version is live, if any.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn live_configuration(&self) -> Result<Option<Loaded<LiveConfiguration>>, LedgerError> {
+        self.load(&keys::live_configuration()).await
+    }
+
+    /// The live routes of a repository (`owner/name`, in any case).
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn routes_of(&self, full_name: &str) -> Result<Option<RepositoryConfig>, LedgerError> {
+        let Some(live) = self.live_configuration().await? else { return Ok(None) };
+        let key = keys::configuration(&live.value.push, &repository_part(full_name));
+        Ok(self.load(&key).await?.map(|loaded| loaded.value))
+    }
+
+    /// The text that was pushed as the live version.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn live_source(&self) -> Result<Option<(Version, String)>, LedgerError> {
+        let Some(live) = self.live_configuration().await? else { return Ok(None) };
+        let mut text = String::new();
+        for index in 0..live.value.pieces {
+            if let Some(piece) = self.load::<Piece>(&keys::configuration(&live.value.push, &source_part(index))).await? {
+                text.push_str(&piece.value.text);
+            }
+        }
+        Ok(Some((live.value.live, text)))
+    }
+
+    /// Every target of the live version, with that version's number.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn live_targets(&self) -> Result<Option<(Version, BTreeSet<Target>)>, LedgerError> {
+        let Some(live) = self.live_configuration().await? else { return Ok(None) };
+        let found = self.load::<Targets>(&keys::configuration(&live.value.push, TARGETS_PART)).await?;
+        Ok(found.map(|found| (live.value.live, found.value.targets)))
+    }
+
+    /// The last look at the configured pipelines.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn pipeline_check(&self) -> Result<Option<Loaded<PipelineCheck>>, LedgerError> {
+        self.load(&keys::pipeline_check()).await
+    }
+
+    /// Saves a look at the configured pipelines that followed `last`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when another look was saved first.
+    pub async fn save_pipeline_check(
+        &self,
+        last: Option<&Loaded<PipelineCheck>>,
+        check: &PipelineCheck,
+    ) -> Result<(), LedgerError> {
+        let expect = last.map_or(Expect::Absent, Loaded::expect);
+        let mut writes = Writes::new();
+        writes.state.push(Write::Put(keys::pipeline_check(), item_of(check), expect));
+        self.save(writes).await
+    }
+
+    /// Publishes a configuration.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when another push came first; nothing of this one is live then.
+    pub async fn publish(
+        &self,
+        before: Option<&Loaded<LiveConfiguration>>,
+        publication: &Publication<'_>,
+        now: Timestamp,
+    ) -> Result<Version, LedgerError> {
+        let version = before.map_or(1, |live| live.value.live + 1);
+        let pieces = pieces_of(publication.source);
+        let parts = publication.parts(&pieces);
+        let push = format!("{version}#{}", hash_of(&parts));
+        for chunk in parts.chunks(PARTS_PER_WRITE) {
+            // Written over where a push of the very same content failed half way.
+            let put = |(part, item): &(String, Item)| {
+                Write::Put(keys::configuration(&push, part), item.clone(), Expect::Anything)
+            };
+            self.state.write(chunk.iter().map(put).collect()).await?;
+        }
+        let by = publication.by.to_owned();
+        let live = LiveConfiguration { live: version, push, pieces: pieces.len(), by: by.clone(), at: now };
+        let expect = before.map_or(Expect::Absent, Loaded::expect);
+        let mut writes = Writes::new();
+        writes.state.push(Write::Put(keys::live_configuration(), item_of(&live), expect));
+        let detail = json!({ "version": version, "sha256": hex_sha256(publication.source.as_bytes()) });
+        let note = Note { actor: by, what: "configuration pushed".to_owned(), detail };
+        self.save_noted(writes, CONFIGURATION_SUBJECT, note, now).await?;
+        Ok(version)
+    }
+}
+
+/// What a push makes live.
+#[derive(Debug)]
+pub struct Publication<'a> {
+    /// The text as it was written.
+    pub source: &'a str,
+    /// The routes of each repository.
+    pub repositories: &'a [RepositoryConfig],
+    /// The settings of each environment.
+    pub environments: &'a [(String, Value)],
+    /// Who pushes.
+    pub by: &'a str,
+}
+
+impl Publication<'_> {
+    fn parts(&self, pieces: &[&str]) -> Vec<(String, Item)> {
+        let texts = pieces.iter().enumerate().map(|(index, text)| {
+            (source_part(index), item_of(&Piece { text: (*text).to_owned() }))
+        });
+        let routes = self.repositories.iter().map(|one| (repository_part(&one.full_name), item_of(one)));
+        let settings = self.environments.iter().map(|(name, value)| (format!("environment#{name}"), item_of(value)));
+        let targets = (TARGETS_PART.to_owned(), item_of(&Targets { targets: targets_of(self.repositories) }));
+        texts.chain(routes).chain(settings).chain([targets]).collect()
+    }
+}
+
+fn repository_part(full_name: &str) -> String {
+    format!("repository#{}", full_name.to_ascii_lowercase())
+}
+
+fn source_part(index: usize) -> String {
+    format!("source#{index:04}")
+}
+
+/// Cuts a text into pieces at character boundaries.
+fn pieces_of(mut text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    while !text.is_empty() {
+        let (piece, rest) = text.split_at(text.floor_char_boundary(SOURCE_PIECE_BYTES));
+        pieces.push(piece);
+        text = rest;
+    }
+    pieces
+}

@@ -1,0 +1,96 @@
+//! The keys of every item. `docs/ledger.md` says who writes and who reads each.
+
+use crate::aws::dynamodb::Key;
+use crate::domain::change::DeliveryId;
+use crate::domain::execution::{ExecutionId, Target};
+use crate::domain::intake::hash_of;
+use jiff::Timestamp;
+
+pub(super) fn delivery(id: &DeliveryId) -> Key {
+    Key::new(format!("delivery#{id}"), "delivery")
+}
+
+/// The partition that lists the deliveries of one day (UTC).
+pub(super) fn deliveries_of(day: &str) -> String {
+    format!("deliveries#day#{day}")
+}
+
+pub(super) fn claim(key: &str) -> Key {
+    Key::new(format!("change#{key}"), "claim")
+}
+
+/// A ref's name may be longer than a key may be, and hold anything: its hash stands for it.
+pub(super) fn git_ref(repository: u64, git_ref: &str) -> Key {
+    Key::new(format!("ref#{repository}#{}", hash_of(&git_ref)), "ref")
+}
+
+pub(super) fn fence(repository: u64, name: &str, route: &str) -> Key {
+    Key::new(git_ref(repository, name).pk, format!("fence#{route}"))
+}
+
+pub(super) fn execution(id: &ExecutionId) -> Key {
+    Key::new(format!("execution#{id}"), "execution")
+}
+
+/// The partitions that list an execution, each by time.
+pub(super) enum Listing<'a> {
+    Day(&'a str),
+    Repository(&'a str),
+    Sha(&'a str),
+    Environment(&'a str),
+    Target(&'a Target),
+}
+
+impl Listing<'_> {
+    pub(super) fn partition(&self) -> String {
+        match self {
+            Self::Day(day) => format!("executions#day#{day}"),
+            Self::Repository(name) => format!("executions#repository#{}", name.to_ascii_lowercase()),
+            Self::Sha(sha) => format!("executions#sha#{sha}"),
+            Self::Environment(name) => format!("executions#environment#{name}"),
+            Self::Target(target) => format!("executions#target#{}", of_target(target)),
+        }
+    }
+}
+
+pub(super) fn run(target: &Target, aws_id: &str) -> Key {
+    Key::new(format!("run#{}#{aws_id}", of_target(target)), "run")
+}
+
+/// The partition that lists what AWS runs of a target and nobody has claimed.
+pub(super) fn unowned(target: &Target) -> String {
+    format!("unowned#{}", of_target(target))
+}
+
+fn of_target(target: &Target) -> String {
+    format!("{}#{}#{}", target.region, target.kind.as_str(), target.name)
+}
+
+pub(super) fn live_configuration() -> Key {
+    Key::new("configuration", "live")
+}
+
+pub(super) fn pipeline_check() -> Key {
+    Key::new("configuration", "pipelines checked")
+}
+
+/// A part of a configuration. `push` is of one push alone, so that two at once never mix their parts.
+pub(super) fn configuration(push: &str, part: &str) -> Key {
+    Key::new(format!("configuration#{push}"), part)
+}
+
+/// A sort key that orders by time: zero-padded milliseconds, then what tells two of one moment apart.
+pub(super) fn by_time(at: Timestamp, id: &str) -> String {
+    format!("{:014}#{id}", at.as_millisecond())
+}
+
+/// The day (UTC) of a moment: `2026-11-21`.
+pub(super) fn day(at: Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
+}
+
+/// Today and the days before it, newest first.
+pub(super) fn days_back(now: Timestamp, count: usize) -> impl Iterator<Item = String> {
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    std::iter::successors(Some(today), |day| day.yesterday().ok()).take(count).map(|day| day.to_string())
+}

@@ -1,0 +1,13 @@
+//! What Pointsman's functions share: the rules (`domain`), GitHub's side, AWS's side, the ledger and the
+//! configuration. ARCHITECTURE.md is the map.
+
+pub mod aws;
+pub mod config;
+pub mod domain;
+pub mod github;
+#[cfg(feature = "ledger")]
+pub mod ledger;
+#[cfg(feature = "targets")]
+pub mod run;
+pub mod settings;
+pub mod telemetry;

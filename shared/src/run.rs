@@ -1,0 +1,260 @@
+//! Load, decide, save, perform: the shell around the rules of [`crate::domain::execution`].
+//!
+//! A start is saved as asked-for before AWS is asked, and AWS is asked only by whoever saved it. So two that try at
+//! once ask once, and a crash in between leaves a record that says that nobody knows.
+
+use crate::aws::CallError;
+use crate::aws::targets::{Answer, Targets};
+use crate::domain::audit::Note;
+use crate::domain::change::DeliveryId;
+use crate::domain::delivery;
+use crate::domain::execution::{
+    Execution, ExecutionId, NotNow, Origin, QUIET_AFTER, Seen, Start, StartDecision, StartEvent, Status, decide_start,
+};
+use crate::ledger::{Ledger, LedgerError, Loaded, Run, Writes, execution_subject};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// How often a decision is made anew because somebody else saved first. At the bound the event is redelivered.
+pub const TURNS_MAX: u32 = 8;
+
+/// What every function that moves an execution needs.
+#[derive(Debug)]
+pub struct Engine {
+    /// Where things are written down.
+    pub ledger: Ledger,
+    /// What can be started.
+    pub targets: Targets,
+    /// Who we are, in the audit log.
+    pub actor: String,
+}
+
+/// Why a step could not be finished.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger: redeliver, or look at the record.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// AWS did not answer a question that may be asked again.
+    #[error(transparent)]
+    Aws(#[from] CallError),
+    /// There is no such execution.
+    #[error("no execution {0}")]
+    NoExecution(ExecutionId),
+    /// A person asked for what does not apply.
+    #[error(transparent)]
+    NotNow(#[from] NotNow),
+    /// Others kept saving first.
+    #[error("the record of {0} kept changing")]
+    Contended(ExecutionId),
+    /// AWS's execution belongs to another execution of ours.
+    #[error("AWS's execution {aws_id} is already known as {owner}")]
+    Owned {
+        /// AWS's id.
+        aws_id: String,
+        /// Whose it is.
+        owner: ExecutionId,
+    },
+}
+
+impl Engine {
+    /// Takes up what happened to a start, or [`StartEvent::Begin`]s it, and asks AWS where that follows.
+    ///
+    /// What becomes of its delivery is for [`Engine::settle`].
+    ///
+    /// # Errors
+    /// [`RunError`]; the execution stays due, so nothing is lost.
+    pub async fn take_up(&self, id: &ExecutionId, event: &StartEvent, now: Timestamp) -> Result<Execution, RunError> {
+        let (execution, ask) = self.step(id, event, now).await?;
+        if ask { self.ask(execution, now).await } else { Ok(execution) }
+    }
+
+    async fn ask(&self, execution: Execution, now: Timestamp) -> Result<Execution, RunError> {
+        match self.targets.start(&execution).await {
+            Answer::Known(event) => match self.step(&execution.id, &event, now).await {
+                // A token that AWS honoured for another start of ours: the answer is not this execution's.
+                Err(RunError::Owned { aws_id, owner }) => {
+                    tracing::error!(execution = %execution.id, %owner, aws_id, "aws answered with another's execution");
+                    Ok(execution)
+                }
+                stepped => stepped.map(|(execution, _)| execution),
+            },
+            Answer::Lost(why) => {
+                tracing::warn!(execution = %execution.id, target = %execution.target, why, "start not answered");
+                Ok(execution)
+            }
+        }
+    }
+
+    /// One decision about a start, saved. Also says whether AWS is to be asked now.
+    async fn step(&self, id: &ExecutionId, event: &StartEvent, now: Timestamp) -> Result<(Execution, bool), RunError> {
+        let mut event = event.clone();
+        for _ in 0..TURNS_MAX {
+            let loaded = self.ledger.execution(id).await?.ok_or_else(|| RunError::NoExecution(id.clone()))?;
+            let decision = decide_start(&loaded.value.start, &event, loaded.value.created_at, now)?;
+            if decision.ask && let Some(by) = self.overtaken(&loaded.value).await? {
+                event = StartEvent::Overtaken { by };
+                continue;
+            }
+            if decision.start == loaded.value.start && !decision.ask && loaded.value.due_at.is_none_or(|due| due > now) {
+                return Ok((loaded.value, false));
+            }
+            let (execution, writes) = self.writes_of(loaded, &decision, now).await?;
+            let subject = execution_subject(id);
+            let saved = match note_of(&self.actor, &event, &execution) {
+                Some(note) => self.ledger.save_noted(writes, &subject, note, now).await,
+                None => self.ledger.save(writes).await,
+            };
+            match saved {
+                Ok(()) => return Ok((execution, decision.ask)),
+                Err(LedgerError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(RunError::Contended(id.clone()))
+    }
+
+    async fn writes_of(
+        &self,
+        loaded: Loaded<Execution>,
+        decision: &StartDecision,
+        now: Timestamp,
+    ) -> Result<(Execution, Writes), RunError> {
+        let Loaded { value: mut execution, version } = loaded;
+        execution.apply(decision, now);
+        let mut writes = Writes::new();
+        if let Start::Started { aws_id } = &execution.start.clone() {
+            let run = self.owned(&mut execution, aws_id, now).await?;
+            writes = writes.run(&run);
+        }
+        if let (true, Some(fence), Some(route)) = (decision.ask, &execution.fence, &execution.route) {
+            writes = writes.while_fence_stands(fence, route);
+        }
+        writes = writes.execution(&Loaded { value: execution.clone(), version });
+        Ok((execution, writes))
+    }
+
+    /// The run of `aws_id` with `execution` as its owner, and in the execution what the run has reported so far.
+    async fn owned(&self, execution: &mut Execution, aws_id: &str, now: Timestamp) -> Result<Loaded<Run>, RunError> {
+        let mut run = self.ledger.run(&execution.target, aws_id, now).await?;
+        match &run.value.execution {
+            Some(owner) if *owner != execution.id => {
+                return Err(RunError::Owned { aws_id: aws_id.to_owned(), owner: owner.clone() });
+            }
+            _ => run.value.execution = Some(execution.id.clone()),
+        }
+        reflect(execution, &run.value, now);
+        Ok(run)
+    }
+
+    /// The delivery whose newer change holds the fence of this execution's route, if any does.
+    async fn overtaken(&self, execution: &Execution) -> Result<Option<DeliveryId>, RunError> {
+        let (Some(fence), Some(route)) = (&execution.fence, &execution.route) else { return Ok(None) };
+        let standing = self.ledger.fence(fence.repository, &fence.git_ref, route).await?;
+        Ok(standing.filter(|standing| standing.value.key != fence.key).map(|standing| standing.value.delivery))
+    }
+
+    /// Writes down what became of an execution's delivery, once that follows.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn settle(&self, execution: &Execution, now: Timestamp) -> Result<(), RunError> {
+        let Origin::Delivery { delivery } = &execution.origin else { return Ok(()) };
+        self.settle_delivery(delivery, now).await
+    }
+
+    /// Writes down what became of a delivery, once that follows from its executions.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn settle_delivery(&self, id: &DeliveryId, now: Timestamp) -> Result<(), RunError> {
+        for _ in 0..TURNS_MAX {
+            let Some(mut loaded) = self.ledger.delivery(id).await? else { return Ok(()) };
+            if loaded.value.plan.is_empty() {
+                return Ok(());
+            }
+            let mut starts = Vec::new();
+            for planned in &loaded.value.plan {
+                starts.push(self.ledger.execution(&planned.execution).await?.map(|found| found.value.start));
+            }
+            let (status, reason) = delivery::settle(&loaded.value.plan, &starts);
+            if (status, &reason) == (loaded.value.status, &loaded.value.reason) {
+                return Ok(());
+            }
+            loaded.value.status = status;
+            loaded.value.reason = reason;
+            loaded.value.updated_at = now;
+            match self.ledger.save(Writes::new().delivery(&loaded)).await {
+                Ok(()) => {
+                    tracing::info!(delivery = %id, status = status.as_str(), "delivery settled");
+                    return Ok(());
+                }
+                Err(LedgerError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(LedgerError::Conflict.into())
+    }
+
+    /// Executions of AWS's that might be the one that was asked for: those that it lists, and those that only an
+    /// event told of.
+    ///
+    /// # Errors
+    /// [`RunError::Aws`] when AWS does not answer: that is no absence.
+    pub async fn candidates(&self, execution: &Execution, now: Timestamp) -> Result<Vec<Seen>, RunError> {
+        let mut seen = self.targets.seen_since(&execution.target, execution.created_at).await?;
+        for aws_id in self.ledger.unowned_runs(&execution.target).await? {
+            if seen.iter().all(|one| one.aws_id != aws_id) {
+                seen.push(self.targets.seen(&execution.target, &aws_id).await?);
+            }
+        }
+        for one in &mut seen {
+            let run = self.ledger.run(&execution.target, &one.aws_id, now).await?.value;
+            if one.started_at == Timestamp::MAX {
+                one.started_at = run.observed.whole.as_ref().map_or(run.created_at, |whole| whole.mark.at);
+            }
+            if run.execution.is_some() {
+                one.owner = run.execution;
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// Brings an execution up to what its run has reported.
+pub fn reflect(execution: &mut Execution, run: &Run, now: Timestamp) {
+    if execution.status == Status::RolledBack {
+        return;
+    }
+    if let Some(status) = run.observed.status() {
+        execution.status = status;
+    }
+    let digests = run.observed.digests().map(str::to_owned);
+    execution.images.extend(digests);
+    execution.updated_at = now;
+    execution.due_at = if execution.status.is_over() { None } else { Some(now + QUIET_AFTER) };
+}
+
+/// What the audit log is to say of a step; `None` for looks that found nothing, which would drown the rest.
+fn note_of(actor: &str, event: &StartEvent, execution: &Execution) -> Option<Note> {
+    let note = |what: &str, detail: Value| Some(Note { actor: actor.to_owned(), what: what.to_owned(), detail });
+    let target = json!({
+        "kind": execution.target.kind.as_str(), "name": execution.target.name, "region": execution.target.region,
+    });
+    match (&execution.start, event) {
+        (Start::Asked { asks, absences: 0, .. }, StartEvent::Begin | StartEvent::Looked(_)) => {
+            note("start intended", json!({ "target": target, "sha": execution.sha, "ask": asks }))
+        }
+        (Start::Started { aws_id }, StartEvent::Answered { .. }) => note("start answered", json!({ "aws_id": aws_id })),
+        (Start::Started { aws_id }, StartEvent::ResolvedAs { .. }) => note("start resolved", json!({ "aws_id": aws_id })),
+        (Start::Started { aws_id }, _) => note("start recognised", json!({ "aws_id": aws_id })),
+        (Start::Refused { reason }, _) => note("start refused", json!({ "reason": reason })),
+        (Start::Overtaken { by }, _) => note("start overtaken", json!({ "by": by })),
+        (Start::Unknown { reason, candidates, .. }, _) => {
+            note("start unknown", json!({ "reason": reason, "candidates": candidates }))
+        }
+        (Start::Requested { .. }, StartEvent::StartAgain) => note("start again decided", json!({})),
+        (Start::Requested { refusal, .. }, StartEvent::Full { .. }) => note("start postponed", json!({ "reason": refusal })),
+        (Start::Requested { .. } | Start::Asked { .. }, _) => None,
+    }
+}
