@@ -6,3 +6,9 @@
 pub mod aws;
 pub mod clock;
 pub mod faults;
+pub mod functions;
+pub mod http;
+pub mod pipelines;
+pub mod runner;
+pub mod template;
+pub mod wiring;

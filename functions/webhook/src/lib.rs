@@ -163,3 +163,6 @@ fn response(status: i64, body: &serde_json::Value) -> ApiGatewayProxyResponse {
     response.body = Some(Body::Text(body.to_string()));
     response
 }
+
+#[cfg(test)]
+mod tests;

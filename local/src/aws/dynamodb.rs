@@ -199,8 +199,7 @@ fn backups(region: &Region, operation: &str, body: &str, now: Timestamp) -> Opti
             }),
             None => json!({ "PointInTimeRecoveryStatus": "DISABLED" }),
         };
-        let description =
-            json!({ "ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": recovery });
+        let description = json!({ "ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": recovery });
         Ok(json!({ "ContinuousBackupsDescription": description }).to_string())
     };
     Some(run())
@@ -217,15 +216,22 @@ fn unreadable(operation: &str, error: &serde_json::Error) -> Refusal {
     let error = if let Some(sentence) = sentence.strip_prefix("VALIDATION_REQUEST:") {
         let envelope = if is_enveloped { "1 validation error detected: " } else { "" };
         DynoxideError::ValidationException(format!("{envelope}{sentence}"))
-    } else if let Some(sentence) = sentence.strip_prefix("VALIDATION_AS_READ:").or(sentence.strip_prefix("VALIDATION:")) {
+    } else if let Some(sentence) = sentence.strip_prefix("VALIDATION_AS_READ:").or(sentence.strip_prefix("VALIDATION:"))
+    {
         DynoxideError::ValidationException(sentence.to_owned())
     } else if let Some(sentence) =
         sentence.strip_prefix("SERIALIZATION_AS_READ:").or(sentence.strip_prefix("SERIALIZATION:"))
     {
         DynoxideError::SerializationException(sentence.to_owned())
-    } else if ["missing field", "unknown variant", "invalid type: null", "Supplied AttributeValue", "empty AttributeValue"]
-        .iter()
-        .any(|mark| sentence.contains(mark))
+    } else if [
+        "missing field",
+        "unknown variant",
+        "invalid type: null",
+        "Supplied AttributeValue",
+        "empty AttributeValue",
+    ]
+    .iter()
+    .any(|mark| sentence.contains(mark))
     {
         DynoxideError::ValidationException(sentence.to_owned())
     } else {
@@ -268,14 +274,16 @@ mod tests {
             "ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD" });
         #[rustfmt::skip]
         let cases = [
-            // region       operation            input                                   expected                            why
-            ("us-east-1",   "PutItem",           item.clone(),                           None,                               "the first"),
-            ("us-east-1",   "PutItem",           item.clone(),                           Some("ConditionalCheckFailedException"), "the second"),
-            ("eu-west-2",   "PutItem",           item.clone(),                           Some("ResourceNotFoundException"),  "tables are per region"),
-            ("us-east-1",   "PutItem",           json!({ "TableName": "ledger" }),       Some("ValidationException"),        "no item"),
-            ("us-east-1",   "GetItem",           json!({ "TableName": 5 }),              Some("SerializationException"),     "a number for a string"),
-            ("us-east-1",   "CreateBackup",      json!({}),                              Some("NotEmulated"),                "not here"),
-            ("us-east-1",   "DescribeContinuousBackups", json!({ "TableName": "nope" }), Some("TableNotFoundException"),     "no such table"),
+            // region, operation, input, expected, why
+            ("us-east-1", "PutItem", item.clone(), None, "the first"),
+            ("us-east-1", "PutItem", item.clone(), Some("ConditionalCheckFailedException"), "the second"),
+            ("eu-west-2", "PutItem", item.clone(), Some("ResourceNotFoundException"), "tables are per region"),
+            ("us-east-1", "PutItem", json!({ "TableName": "ledger" }), Some("ValidationException"), "no item"),
+            ("us-east-1", "GetItem", json!({ "TableName": 5 }), Some("SerializationException"),
+             "a number for a string"),
+            ("us-east-1", "CreateBackup", json!({}), Some("NotEmulated"), "not here"),
+            ("us-east-1", "DescribeContinuousBackups", json!({ "TableName": "nope" }), Some("TableNotFoundException"),
+             "no such table"),
         ];
         for (region, operation, input, expected, why) in cases {
             let code = aws.ask("dynamodb", region, operation, input).err().map(|failure| failure.code);
@@ -283,7 +291,11 @@ mod tests {
         }
         let (status, body) = aws.dynamodb().answer(&aws, "us-east-1", "PutItem", item.to_string().as_bytes());
         let body: Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!((status, &body["Item"]["pk"]["S"]), (400, &json!("a")), "the item that was there comes with the error");
+        assert_eq!(
+            (status, &body["Item"]["pk"]["S"]),
+            (400, &json!("a")),
+            "the item that was there comes with the error"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -291,14 +303,21 @@ mod tests {
         let aws = crate::aws::wire::testing::account();
         aws.ask("dynamodb", "us-east-1", "CreateTable", table()).expect("created");
         let ttl = json!({ "Enabled": true, "AttributeName": "until" });
-        aws.ask("dynamodb", "us-east-1", "UpdateTimeToLive", json!({ "TableName": "ledger", "TimeToLiveSpecification": ttl }))
-            .expect("switched on");
+        aws.ask(
+            "dynamodb",
+            "us-east-1",
+            "UpdateTimeToLive",
+            json!({ "TableName": "ledger", "TimeToLiveSpecification": ttl }),
+        )
+        .expect("switched on");
         let until = (aws.clock().now().as_second() + 30).to_string();
         let item = json!({ "pk": { "S": "a" }, "until": { "N": until } });
         aws.ask("dynamodb", "us-east-1", "PutItem", json!({ "TableName": "ledger", "Item": item })).expect("put");
         let runner = aws.clone();
         let running = tokio::spawn(async move { runner.run().await });
-        let count = || aws.ask("dynamodb", "us-east-1", "Scan", json!({ "TableName": "ledger" })).expect("scan")["Count"].clone();
+        let count = || {
+            aws.ask("dynamodb", "us-east-1", "Scan", json!({ "TableName": "ledger" })).expect("scan")["Count"].clone()
+        };
         tokio::time::sleep(std::time::Duration::from_secs(20)).await;
         assert_eq!(count(), 1, "not yet");
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;

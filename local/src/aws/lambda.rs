@@ -224,15 +224,16 @@ impl Lambda {
             .ok()
             .and_then(|timeout| now.checked_add(timeout).ok())
             .unwrap_or(Timestamp::MAX);
-        let answer = (function.handler)(event, Invocation { request_id: request_id.clone(), deadline });
-        let mut task = AbortOnDrop(tokio::spawn(answer));
-        match tokio::time::timeout(function.timeout, &mut task.0).await {
+        let invocation = Invocation { request_id: request_id.clone(), deadline };
+        // A task of its own also because it goes on to its deadline when whoever waits for it goes away.
+        let run = async move { tokio::time::timeout(function.timeout, (function.handler)(event, invocation)).await };
+        match tokio::spawn(run).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(format!("RequestId: {request_id} Error: Runtime exited with error: signal: aborted")),
-            Err(_) => {
+            Ok(Err(_)) => {
                 let seconds = function.timeout.as_secs_f64();
                 Err(format!("RequestId: {request_id} Error: Task timed out after {seconds:.2} seconds"))
             }
+            Err(_) => Err(format!("RequestId: {request_id} Error: Runtime exited with error: signal: aborted")),
         }
     }
 
@@ -277,7 +278,8 @@ impl Lambda {
         }
         let aws = aws.clone();
         tokio::spawn(async move {
-            let event = json!({ "Records": messages.iter().map(|each| record(each, &settings, &region)).collect::<Vec<_>>() });
+            let event =
+                json!({ "Records": messages.iter().map(|each| record(each, &settings, &region)).collect::<Vec<_>>() });
             let outcome = aws.lambda().invoke(&aws, &settings.function, event).await;
             if let Err(error) = &outcome {
                 tracing::warn!(function = settings.function, error, "a batch failed");
@@ -320,15 +322,6 @@ impl Service for Lambda {
         for index in looking {
             self.poll(aws, index, now);
         }
-    }
-}
-
-/// A task that dies with whoever waits for it, as a sandbox dies at its deadline.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -401,7 +394,8 @@ fn record(message: &Value, settings: &QueueMapping, region: &str) -> Value {
         .flatten()
         .map(|(name, value)| {
             let mut seen = Map::new();
-            for (from, to) in [("StringValue", "stringValue"), ("BinaryValue", "binaryValue"), ("DataType", "dataType")] {
+            for (from, to) in [("StringValue", "stringValue"), ("BinaryValue", "binaryValue"), ("DataType", "dataType")]
+            {
                 if let Some(part) = value.get(from) {
                     seen.insert(to.to_owned(), part.clone());
                 }
@@ -457,7 +451,8 @@ fn failed_ids(answer: &Value) -> Option<BTreeSet<&str>> {
     let Some(failures) = answer.get("batchItemFailures").filter(|failures| !failures.is_null()) else {
         return Some(BTreeSet::new());
     };
-    let id = |failure: &'_ Value| failure.get("itemIdentifier").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
+    let id =
+        |failure: &'_ Value| failure.get("itemIdentifier").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
     let failures = failures.as_array()?;
     failures.iter().all(id).then(|| failures.iter().filter_map(|failure| failure["itemIdentifier"].as_str()).collect())
 }

@@ -68,7 +68,8 @@ impl Service for SecretsManager {
             "GetSecretValue" => find(&mut secrets, call)?.alive()?.read(call),
             "PutSecretValue" => {
                 let secret = find(&mut secrets, call)?.alive()?;
-                let value = contents(call)?.ok_or_else(|| bad_request("You must provide either SecretString or SecretBinary."))?;
+                let value = contents(call)?
+                    .ok_or_else(|| bad_request("You must provide either SecretString or SecretBinary."))?;
                 let stages = call.input["VersionStages"].as_array().into_iter().flatten().filter_map(Value::as_str);
                 let stages: Vec<String> = stages.map(str::to_owned).collect();
                 let stages = if stages.is_empty() { vec![CURRENT.to_owned()] } else { stages };
@@ -130,7 +131,10 @@ impl Secret {
         let id = call.input["VersionId"].as_str();
         let stage = call.input["VersionStage"].as_str();
         let missing = |what: String| {
-            Failure::sender("ResourceNotFoundException", format!("Secrets Manager can't find the specified secret value for {what}"))
+            Failure::sender(
+                "ResourceNotFoundException",
+                format!("Secrets Manager can't find the specified secret value for {what}"),
+            )
         };
         let version_id = match (id, stage) {
             (Some(id), _) => id.to_owned(),
@@ -235,7 +239,9 @@ impl Secret {
         match (to, from) {
             (Some(to), _) => {
                 self.label(stage, to);
-                if stage == CURRENT && let Some(version) = self.versions.get_mut(to) {
+                if stage == CURRENT
+                    && let Some(version) = self.versions.get_mut(to)
+                {
                     version.stages.remove(PENDING);
                 }
             }
@@ -275,13 +281,14 @@ impl Secret {
 
     fn list_versions(&self, call: &Call) -> Result<Value, Failure> {
         let all = call.input["IncludeDeprecated"].as_bool().unwrap_or(false);
-        let shown = self.versions.iter().filter(|(_, version)| all || !version.stages.is_empty()).map(|(id, version)| {
-            let mut shown = json!({ "VersionId": id, "CreatedDate": seconds(version.created) });
-            if !version.stages.is_empty() {
-                shown["VersionStages"] = json!(version.stages);
-            }
-            shown
-        });
+        let shown =
+            self.versions.iter().filter(|(_, version)| all || !version.stages.is_empty()).map(|(id, version)| {
+                let mut shown = json!({ "VersionId": id, "CreatedDate": seconds(version.created) });
+                if !version.stages.is_empty() {
+                    shown["VersionStages"] = json!(version.stages);
+                }
+                shown
+            });
         Ok(self.named(page(call, "Versions", shown.collect())))
     }
 }
@@ -298,7 +305,8 @@ fn find<'a>(secrets: &'a mut Secrets, call: &Call) -> Result<&'a mut Secret, Fai
         secret.name == id || secret.arn == id || partial == Some(id)
     };
     let found = of_region.into_iter().find(|secret| is_it(secret));
-    found.ok_or_else(|| Failure::sender("ResourceNotFoundException", "Secrets Manager can't find the specified secret."))
+    found
+        .ok_or_else(|| Failure::sender("ResourceNotFoundException", "Secrets Manager can't find the specified secret."))
 }
 
 fn create(secrets: &mut Secrets, aws: &Aws, call: &Call) -> Result<Value, Failure> {
@@ -417,7 +425,8 @@ fn passes(secret: &Secret, filter: &Value) -> bool {
 
 /// One page of a list; the token is where the next page starts.
 fn page(call: &Call, member: &str, all: Vec<Value>) -> Value {
-    let most = call.input["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(100).clamp(1, 100);
+    let most =
+        call.input["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(100).clamp(1, 100);
     let start = call.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
     let is_last = start + most >= all.len();
     let items: Vec<Value> = all.into_iter().skip(start).take(most).collect();
@@ -434,7 +443,9 @@ fn contents(call: &Call) -> Result<Option<Contents>, Failure> {
         (Some(text), None) => Contents::Text(text.to_owned()),
         (None, Some(base64)) => Contents::Binary(base64.to_owned()),
         (Some(_), Some(_)) => {
-            return Err(bad_parameter("You can't specify both a binary secret value and a string secret value in the same secret."));
+            return Err(bad_parameter(
+                "You can't specify both a binary secret value and a string secret value in the same secret.",
+            ));
         }
     };
     let bytes = match &contents {
@@ -504,16 +515,18 @@ mod tests {
         ask(&aws, "UpdateSecret", json!({ "SecretId": "hook", "SecretString": "three" })).expect("updated");
         #[rustfmt::skip]
         let cases = [
-            // stage          expected     why
-            ("AWSCURRENT",    Ok("three"), "the newest"),
-            ("AWSPREVIOUS",   Ok("two"),   "the one before; the first has no label any more"),
-            ("AWSPENDING",    Err("Secrets Manager can't find the specified secret value for staging label: AWSPENDING"), "no rotation"),
+            // stage, expected, why
+            ("AWSCURRENT", Ok("three"), "the newest"),
+            ("AWSPREVIOUS", Ok("two"), "the one before; the first has no label any more"),
+            ("AWSPENDING", Err("Secrets Manager can't find the specified secret value for staging label: AWSPENDING"),
+             "no rotation"),
         ];
         for (stage, expected, why) in cases {
             assert_eq!(value(&aws, stage).as_deref().map_err(String::as_str), expected, "{why}");
         }
         let pending = "p".repeat(32);
-        let put = json!({ "SecretId": "hook", "SecretString": "four", "ClientRequestToken": pending, "VersionStages": [PENDING] });
+        let mut put = json!({ "SecretId": "hook", "SecretString": "four", "ClientRequestToken": pending });
+        put["VersionStages"] = json!([PENDING]);
         ask(&aws, "PutSecretValue", put).expect("put");
         assert_eq!(value(&aws, CURRENT).as_deref(), Ok("three"), "pending is not current");
         let current = ask(&aws, "GetSecretValue", json!({ "SecretId": "hook" })).expect("current")["VersionId"].clone();
@@ -540,7 +553,10 @@ mod tests {
         for (id, expected, why) in cases {
             assert_eq!(ask(&aws, "DescribeSecret", json!({ "SecretId": id })).is_ok(), expected, "{why}");
         }
-        assert!(aws.ask("secretsmanager", "eu-west-2", "DescribeSecret", json!({ "SecretId": "hook" })).is_err(), "another region");
+        assert!(
+            aws.ask("secretsmanager", "eu-west-2", "DescribeSecret", json!({ "SecretId": "hook" })).is_err(),
+            "another region"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use std::collections::HashMap;
 
 /// The attribute that counts an item's writes.
-pub const VERSION: &str = "version";
+pub const VERSION: &str = "item_version";
 /// The attribute that DynamoDB's time to live reads: epoch seconds. It deletes days late, so nothing relies on it.
 pub const EXPIRES: &str = "expires";
 /// DynamoDB reads at most this many items in one batch.

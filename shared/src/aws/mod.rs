@@ -49,6 +49,11 @@ impl AwsConfig {
         Self { sdk: bounded(sdk), retry_partition: None }
     }
 
+    /// The configuration of whatever account `sdk` names, with our bounds.
+    pub fn of(sdk: SdkConfig) -> Self {
+        Self { sdk: bounded(sdk), retry_partition: None }
+    }
+
     /// The configuration of an emulated account.
     pub fn emulated(sdk: SdkConfig, retry_partition: &'static str) -> Self {
         Self { sdk: bounded(sdk), retry_partition: Some(RetryPartition::custom(retry_partition).build()) }

@@ -10,3 +10,6 @@ mod signature;
 pub use payload::{PAYLOAD_BYTES_MAX, Payload, PayloadError, read};
 pub use secret::{Secret, SecretTooShort, Secrets};
 pub use signature::{Delivery, Headers, Unverified, sign, verify};
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,11 @@ use crate::domain::change::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// The largest body that is read, in bytes. Lambda takes 6 MB, base64 included; above it GitHub's delivery
 /// would not reach us at all.
@@ -77,19 +80,21 @@ impl From<serde_json::Error> for PayloadError {
 pub fn read(delivery: &Delivery<'_>, received_at: Timestamp) -> Result<Payload, PayloadError> {
     let json = json_of(delivery)?;
     let event = delivery.event.filter(|name| is_event_name(name)).ok_or(PayloadError::Header("X-GitHub-Event"))?;
-    let id = delivery
-        .id
-        .and_then(|id| id.parse::<DeliveryId>().ok())
-        .ok_or(PayloadError::Header("X-GitHub-Delivery"))?;
+    let id =
+        delivery.id.and_then(|id| id.parse::<DeliveryId>().ok()).ok_or(PayloadError::Header("X-GitHub-Delivery"))?;
+    // serde would take a list for a struct, field by field.
+    if json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('[') {
+        return Err(PayloadError::Body("not a JSON object".to_owned()));
+    }
     let facts = match event {
         "ping" => {
             serde_json::from_str::<Envelope<'_>>(&json)?;
             return Ok(Payload::Ping);
         }
         "push" => serde_json::from_str::<PushPayload<'_>>(&json)?.facts()?,
-        "pull_request" => serde_json::from_str::<PullRequestPayload<'_>>(&json)?.facts(),
-        "workflow_run" => serde_json::from_str::<WorkflowRunPayload<'_>>(&json)?.facts(),
-        "release" => serde_json::from_str::<ReleasePayload<'_>>(&json)?.facts(),
+        "pull_request" => serde_json::from_str::<PullRequestPayload<'_>>(&json)?.facts()?,
+        "workflow_run" => serde_json::from_str::<WorkflowRunPayload<'_>>(&json)?.facts()?,
+        "release" => serde_json::from_str::<ReleasePayload<'_>>(&json)?.facts()?,
         "create" => serde_json::from_str::<RefPayload<'_>>(&json)?.facts(ChangeKind::Created)?,
         "delete" => serde_json::from_str::<RefPayload<'_>>(&json)?.facts(ChangeKind::Deleted)?,
         other => serde_json::from_str::<Envelope<'_>>(&json)?.facts(other),
@@ -128,7 +133,8 @@ fn is_event_name(name: &str) -> bool {
 fn checked_repository(repository: RepositoryPayload<'_>) -> Result<Repository, PayloadError> {
     let name = repository.full_name.0;
     let is_plain = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        !matches!(part, "" | "." | "..")
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     };
     let is_name = name.split_once('/').is_some_and(|(owner, name)| is_plain(owner) && is_plain(name));
     if !is_name || name.len() > FULL_NAME_BYTES_MAX {
@@ -141,6 +147,14 @@ fn cut(text: &str) -> String {
     text.chars().take(TEXT_CHARACTERS_MAX).collect()
 }
 
+/// A branch's or tag's short name, whole or not at all: cut, it would be another ref's name.
+fn bounded_name(name: String) -> Result<String, PayloadError> {
+    if name.len() > REF_BYTES_MAX {
+        return Err(PayloadError::Body(format!("a ref is longer than {REF_BYTES_MAX} bytes")));
+    }
+    Ok(name)
+}
+
 fn bounded_ref(full: String) -> Result<GitRef, PayloadError> {
     if full.is_empty() || full.len() > REF_BYTES_MAX {
         return Err(PayloadError::Body(format!("the ref is empty or longer than {REF_BYTES_MAX} bytes")));
@@ -148,21 +162,35 @@ fn bounded_ref(full: String) -> Result<GitRef, PayloadError> {
     Ok(GitRef::from(full))
 }
 
-/// Seconds since the epoch, from whichever of its forms GitHub used.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Moment<'a> {
-    Seconds(i64),
-    #[serde(borrow)]
-    Text(Text<'a>),
+/// Seconds since the epoch, from whichever of its forms GitHub used; `None` for a text that tells no time.
+struct Moment(Option<i64>);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // An untagged enum would first keep whatever stands there, however large.
+        deserializer.deserialize_any(MomentVisitor)
+    }
 }
 
-impl Moment<'_> {
-    fn seconds(&self) -> Option<i64> {
-        match self {
-            Self::Seconds(seconds) => Some(*seconds),
-            Self::Text(text) => text.0.parse::<Timestamp>().ok().map(Timestamp::as_second),
-        }
+struct MomentVisitor;
+
+impl Visitor<'_> for MomentVisitor {
+    type Value = Moment;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("seconds since the epoch, or a time as text")
+    }
+
+    fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Moment, E> {
+        Ok(Moment(Some(seconds)))
+    }
+
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Moment, E> {
+        i64::try_from(seconds).map(|seconds| Moment(Some(seconds))).map_err(E::custom)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Moment, E> {
+        Ok(Moment(text.parse::<Timestamp>().ok().map(Timestamp::as_second)))
     }
 }
 
@@ -201,11 +229,7 @@ struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     fn facts(self, event: &str) -> Facts<'a> {
-        Facts {
-            repository: self.repository,
-            sender: self.sender,
-            kind: ChangeKind::Other { event: event.to_owned() },
-        }
+        Facts { repository: self.repository, sender: self.sender, kind: ChangeKind::Other { event: event.to_owned() } }
     }
 }
 
@@ -224,7 +248,7 @@ struct PushPayload<'a> {
     #[serde(borrow)]
     head_commit: Option<CommitPayload<'a>>,
     #[serde(borrow, default)]
-    commits: Option<Vec<CommitFiles<'a>>>,
+    commits: Option<Commits<'a>>,
     #[serde(borrow)]
     repository: PushRepositoryPayload<'a>,
     #[serde(borrow)]
@@ -238,8 +262,7 @@ struct PushRepositoryPayload<'a> {
     id: u64,
     #[serde(borrow)]
     full_name: Text<'a>,
-    #[serde(borrow)]
-    pushed_at: Option<Moment<'a>>,
+    pushed_at: Option<Moment>,
 }
 
 #[derive(Deserialize)]
@@ -269,6 +292,38 @@ struct PersonPayload<'a> {
     username: Option<Text<'a>>,
 }
 
+/// The listed commits, as many as can tell anything: from [`COMMITS_LISTED_MAX`] on, the rest is passed over unread.
+#[derive(Default)]
+struct Commits<'a>(Vec<CommitFiles<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Commits<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(CommitsVisitor(PhantomData))
+    }
+}
+
+struct CommitsVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for CommitsVisitor<'a> {
+    type Value = Commits<'a>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of commits")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut commits = Commits::default();
+        while let Some(commit) = list.next_element()? {
+            commits.0.push(commit);
+            if commits.0.len() == COMMITS_LISTED_MAX {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                break;
+            }
+        }
+        Ok(commits)
+    }
+}
+
 #[derive(Deserialize)]
 struct CommitFiles<'a> {
     #[serde(borrow, default)]
@@ -281,13 +336,13 @@ struct CommitFiles<'a> {
 
 impl<'a> PushPayload<'a> {
     fn facts(self) -> Result<Facts<'a>, PayloadError> {
-        let paths = changed_paths(self.created, self.forced, self.commits.as_deref().unwrap_or_default());
+        let paths = changed_paths(self.created, self.forced, &self.commits.unwrap_or_default().0);
         let push = Push {
             git_ref: bounded_ref(self.git_ref)?,
             before: self.before,
             after: self.after,
             head: self.head_commit.map(commit),
-            pushed_at: self.repository.pushed_at.as_ref().and_then(Moment::seconds),
+            pushed_at: self.repository.pushed_at.and_then(|moment| moment.0),
             created: self.created,
             deleted: self.deleted,
             forced: self.forced,
@@ -352,8 +407,7 @@ fn json_bytes(text: &str) -> usize {
 #[derive(Deserialize)]
 struct PullRequestPayload<'a> {
     action: String,
-    #[serde(borrow)]
-    pull_request: PullRequestDetail<'a>,
+    pull_request: PullRequestDetail,
     #[serde(borrow)]
     repository: RepositoryPayload<'a>,
     #[serde(borrow)]
@@ -361,12 +415,11 @@ struct PullRequestPayload<'a> {
 }
 
 #[derive(Deserialize)]
-struct PullRequestDetail<'a> {
+struct PullRequestDetail {
     number: u64,
     head: BranchPayload,
     base: BranchPayload,
-    #[serde(borrow)]
-    updated_at: Option<Moment<'a>>,
+    updated_at: Option<Moment>,
 }
 
 #[derive(Deserialize)]
@@ -383,31 +436,22 @@ struct RepositoryId {
 }
 
 impl<'a> PullRequestPayload<'a> {
-    fn facts(self) -> Facts<'a> {
+    fn facts(self) -> Result<Facts<'a>, PayloadError> {
         let request = self.pull_request;
-        Facts {
+        Ok(Facts {
             repository: Some(self.repository),
             sender: self.sender,
             kind: ChangeKind::PullRequest(PullRequest {
                 number: request.number,
                 action: cut(&self.action),
                 head: request.head.sha,
-                head_ref: cut_ref(request.head.name),
+                head_ref: bounded_name(request.head.name)?,
                 head_repository: request.head.repo.map(|repository| repository.id),
-                base_ref: cut_ref(request.base.name),
-                updated_at: request.updated_at.as_ref().and_then(Moment::seconds),
+                base_ref: bounded_name(request.base.name)?,
+                updated_at: request.updated_at.and_then(|moment| moment.0),
             }),
-        }
+        })
     }
-}
-
-/// A branch name that is only shown and matched: cut at the bound, it can match less but never more by accident,
-/// since no pattern is that long.
-fn cut_ref(mut name: String) -> String {
-    if name.len() > REF_BYTES_MAX {
-        name.truncate(name.floor_char_boundary(REF_BYTES_MAX));
-    }
-    name
 }
 
 #[derive(Deserialize)]
@@ -433,8 +477,7 @@ struct WorkflowRunDetail<'a> {
     head_branch: Option<String>,
     head_sha: Sha,
     head_repository: Option<RepositoryId>,
-    #[serde(borrow)]
-    created_at: Option<Moment<'a>>,
+    created_at: Option<Moment>,
 }
 
 fn first_attempt() -> u64 {
@@ -442,9 +485,9 @@ fn first_attempt() -> u64 {
 }
 
 impl<'a> WorkflowRunPayload<'a> {
-    fn facts(self) -> Facts<'a> {
+    fn facts(self) -> Result<Facts<'a>, PayloadError> {
         let run = self.workflow_run;
-        Facts {
+        Ok(Facts {
             repository: Some(self.repository),
             sender: self.sender,
             kind: ChangeKind::WorkflowRun(WorkflowRun {
@@ -454,20 +497,19 @@ impl<'a> WorkflowRunPayload<'a> {
                 conclusion: run.conclusion.as_deref().map(cut),
                 event: cut(&run.event),
                 workflow: run.name.map(|name| cut(&name.0)).unwrap_or_default(),
-                head_branch: run.head_branch.map(cut_ref),
+                head_branch: run.head_branch.map(bounded_name).transpose()?,
                 head: run.head_sha,
                 head_repository: run.head_repository.map(|repository| repository.id),
-                created_at: run.created_at.as_ref().and_then(Moment::seconds),
+                created_at: run.created_at.and_then(|moment| moment.0),
             }),
-        }
+        })
     }
 }
 
 #[derive(Deserialize)]
 struct ReleasePayload<'a> {
     action: String,
-    #[serde(borrow)]
-    release: ReleaseDetail<'a>,
+    release: ReleaseDetail,
     #[serde(borrow)]
     repository: RepositoryPayload<'a>,
     #[serde(borrow)]
@@ -475,29 +517,28 @@ struct ReleasePayload<'a> {
 }
 
 #[derive(Deserialize)]
-struct ReleaseDetail<'a> {
+struct ReleaseDetail {
     id: u64,
     tag_name: String,
     #[serde(default)]
     target_commitish: String,
-    #[serde(borrow)]
-    published_at: Option<Moment<'a>>,
+    published_at: Option<Moment>,
 }
 
 impl<'a> ReleasePayload<'a> {
-    fn facts(self) -> Facts<'a> {
+    fn facts(self) -> Result<Facts<'a>, PayloadError> {
         let release = self.release;
-        Facts {
+        Ok(Facts {
             repository: Some(self.repository),
             sender: self.sender,
             kind: ChangeKind::Release(Release {
                 id: release.id,
                 action: cut(&self.action),
-                tag: cut_ref(release.tag_name),
-                target: cut_ref(release.target_commitish),
-                published_at: release.published_at.as_ref().and_then(Moment::seconds),
+                tag: bounded_name(release.tag_name)?,
+                target: bounded_name(release.target_commitish)?,
+                published_at: release.published_at.and_then(|moment| moment.0),
             }),
-        }
+        })
     }
 }
 

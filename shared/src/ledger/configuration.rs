@@ -5,13 +5,14 @@
 
 use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys};
 use crate::aws::dynamodb::{Expect, Item, Write};
+use crate::config::Config;
 use crate::domain::audit::Note;
 use crate::domain::execution::Target;
 use crate::domain::intake::{hash_of, hex_sha256};
 use crate::domain::route::RepositoryConfig;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// How many parts one transaction writes. DynamoDB takes 100 writes and 4 MB.
@@ -43,11 +44,6 @@ const TARGETS_PART: &str = "targets";
 #[derive(Debug, Serialize, Deserialize)]
 struct Targets {
     targets: BTreeSet<Target>,
-}
-
-fn targets_of(repositories: &[RepositoryConfig]) -> BTreeSet<Target> {
-    let routes = repositories.iter().flat_map(|repository| &repository.routes);
-    routes.filter_map(|route| Target::of_route(&route.target)).collect()
 }
 
 /// When the configured pipelines were last looked at, and what that found.
@@ -174,10 +170,8 @@ impl Ledger {
 pub struct Publication<'a> {
     /// The text as it was written.
     pub source: &'a str,
-    /// The routes of each repository.
-    pub repositories: &'a [RepositoryConfig],
-    /// The settings of each environment.
-    pub environments: &'a [(String, Value)],
+    /// The same, checked.
+    pub config: &'a Config,
     /// Who pushes.
     pub by: &'a str,
 }
@@ -187,10 +181,15 @@ impl Publication<'_> {
         let texts = pieces.iter().enumerate().map(|(index, text)| {
             (source_part(index), item_of(&Piece { text: (*text).to_owned() }))
         });
-        let routes = self.repositories.iter().map(|one| (repository_part(&one.full_name), item_of(one)));
-        let settings = self.environments.iter().map(|(name, value)| (format!("environment#{name}"), item_of(value)));
-        let targets = (TARGETS_PART.to_owned(), item_of(&Targets { targets: targets_of(self.repositories) }));
-        texts.chain(routes).chain(settings).chain([targets]).collect()
+        let repositories = self.config.by_repository().into_values().filter_map(|routes| {
+            Some(RepositoryConfig { full_name: routes.first()?.repository.clone(), routes })
+        });
+        let repositories = repositories.map(|one| (repository_part(&one.full_name), item_of(&one)));
+        let environments = self.config.by_environment().into_iter();
+        let environments = environments.map(|(name, one)| (format!("environment#{name}"), item_of(&one)));
+        let targets = self.config.routes.iter().filter_map(|route| Target::of_route(&route.target)).collect();
+        let targets = (TARGETS_PART.to_owned(), item_of(&Targets { targets }));
+        texts.chain(repositories).chain(environments).chain([targets]).collect()
     }
 }
 

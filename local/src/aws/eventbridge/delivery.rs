@@ -58,7 +58,11 @@ impl Delivery {
             Err(Failure::not_emulated("events", "a target of this kind"))
         };
         outcome.map_err(|failure| {
-            if failure.status == 500 || failure.status == 503 { Trouble::Passing(failure) } else { Trouble::Lasting(failure) }
+            if failure.status == 500 || failure.status == 503 {
+                Trouble::Passing(failure)
+            } else {
+                Trouble::Lasting(failure)
+            }
         })
     }
 
@@ -106,9 +110,12 @@ impl Delivery {
             return serde_json::from_str(input).unwrap_or_else(|_| Value::from(input));
         }
         match self.target["InputPath"].as_str() {
-            Some(path) => {
-                path.trim_start_matches('$').split('.').filter(|part| !part.is_empty()).fold(&self.event, |at, part| &at[part]).clone()
-            }
+            Some(path) => path
+                .trim_start_matches('$')
+                .split('.')
+                .filter(|part| !part.is_empty())
+                .fold(&self.event, |at, part| &at[part])
+                .clone(),
             None => self.event.clone(),
         }
     }

@@ -297,7 +297,10 @@ impl State {
             return Err(Failure::sender("ValidationException", "Cannot delete event bus default."));
         }
         if self.bus(&call.region, name).is_some_and(|bus| !bus.rules.is_empty()) {
-            return Err(Failure::sender("ValidationException", format!("Cannot delete event bus {name}: it has rules.")));
+            return Err(Failure::sender(
+                "ValidationException",
+                format!("Cannot delete event bus {name}: it has rules."),
+            ));
         }
         self.buses.remove(&(call.region.clone(), name.to_owned()));
         Ok(json!({}))
@@ -331,7 +334,9 @@ impl State {
             }
             Some(expression) => match Schedule::parse(&expression) {
                 Some(schedule) => Some((expression, schedule)),
-                None => return Err(Failure::sender("ValidationException", "Parameter ScheduleExpression is not valid.")),
+                None => {
+                    return Err(Failure::sender("ValidationException", "Parameter ScheduleExpression is not valid."));
+                }
             },
             None => None,
         };
@@ -346,7 +351,8 @@ impl State {
         };
         let bus = self.named_bus(call)?;
         let before = bus.rules.remove(&name);
-        let (targets, tags) = before.map_or_else(|| (BTreeMap::new(), read_tags(&call.input)), |rule| (rule.targets, rule.tags));
+        let (targets, tags) =
+            before.map_or_else(|| (BTreeMap::new(), read_tags(&call.input)), |rule| (rule.targets, rule.tags));
         let rule = Rule {
             arn: arn.clone(),
             description: text(&call.input, "Description"),
@@ -420,7 +426,9 @@ impl State {
         let parts: Vec<&str> = resource.split('/').collect();
         let found = match parts[..] {
             ["event-bus", bus] => self.bus(&call.region, bus).map(|bus| &mut bus.tags),
-            ["rule", rule] => self.bus(&call.region, "default").and_then(|bus| bus.rules.get_mut(rule)).map(|rule| &mut rule.tags),
+            ["rule", rule] => {
+                self.bus(&call.region, "default").and_then(|bus| bus.rules.get_mut(rule)).map(|rule| &mut rule.tags)
+            }
             ["rule", bus, rule] => {
                 self.bus(&call.region, bus).and_then(|bus| bus.rules.get_mut(rule)).map(|rule| &mut rule.tags)
             }
@@ -446,17 +454,22 @@ impl State {
 fn envelope(aws: &Aws, call: &Call, entry: &Value) -> Result<(String, Value), (&'static str, String)> {
     let required = |member: &'static str| {
         let value = entry[member].as_str().filter(|value| !value.is_empty());
-        value.ok_or(("InvalidArgument", format!("Parameter {member} is not valid. Reason: {member} is a required argument.")))
+        value.ok_or((
+            "InvalidArgument",
+            format!("Parameter {member} is not valid. Reason: {member} is a required argument."),
+        ))
     };
     let (source, detail_type, detail) = (required("Source")?, required("DetailType")?, required("Detail")?);
     if source.starts_with("aws.") {
         return Err(("NotAuthorizedForSourceException", "Not authorized for the source.".to_owned()));
     }
-    let detail: Value = serde_json::from_str(detail).map_err(|_| ("MalformedDetail", "Detail is malformed.".to_owned()))?;
+    let detail: Value =
+        serde_json::from_str(detail).map_err(|_| ("MalformedDetail", "Detail is malformed.".to_owned()))?;
     if !detail.is_object() {
         return Err(("MalformedDetail", "Detail is malformed.".to_owned()));
     }
-    let time = entry["Time"].as_f64().and_then(|seconds| Timestamp::from_second(seconds as i64).ok()).unwrap_or(call.now);
+    let time =
+        entry["Time"].as_f64().and_then(|seconds| Timestamp::from_second(seconds as i64).ok()).unwrap_or(call.now);
     let envelope = json!({
         "version": "0",
         "id": aws.uuid(),
@@ -473,7 +486,8 @@ fn envelope(aws: &Aws, call: &Call, entry: &Value) -> Result<(String, Value), (&
 }
 
 fn test_pattern(call: &Call) -> Result<Value, Failure> {
-    let pattern = Pattern::parse(call.input["EventPattern"].as_str().unwrap_or_default()).map_err(|r| bad_pattern(&r))?;
+    let pattern =
+        Pattern::parse(call.input["EventPattern"].as_str().unwrap_or_default()).map_err(|r| bad_pattern(&r))?;
     let event = serde_json::from_str::<Value>(call.input["Event"].as_str().unwrap_or_default());
     let event = event.map_err(|_| Failure::sender("ValidationException", "Parameter Event is not valid."))?;
     let required = ["id", "detail-type", "source", "account", "time", "region", "resources", "detail"];

@@ -89,7 +89,9 @@ impl Pattern {
         for (name, value) in pattern {
             match value {
                 Value::Array(any) if name == "$or" => read.alternatives.push(alternatives(any, depth)?),
-                Value::Object(nested) => read.fields.push((name.clone(), Field::Nested(Self::read(nested, depth + 1)?))),
+                Value::Object(nested) => {
+                    read.fields.push((name.clone(), Field::Nested(Self::read(nested, depth + 1)?)))
+                }
                 Value::Array(any) if any.is_empty() => return Err("Empty arrays are not allowed".to_owned()),
                 Value::Array(any) => {
                     let matchers = any.iter().map(matcher).collect::<Result<_, _>>()?;
@@ -207,7 +209,9 @@ fn matcher(value: &Value) -> Result<Matcher, String> {
     let operator = match value {
         Value::Object(operator) => operator,
         Value::Array(_) => return Err("Arrays are not allowed within a list of values".to_owned()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return Ok(Matcher::Exactly(value.clone())),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            return Ok(Matcher::Exactly(value.clone()));
+        }
     };
     let mut entries = operator.iter();
     let (Some((name, operand)), None) = (entries.next(), entries.next()) else {
@@ -249,9 +253,7 @@ fn anything_but(operand: &Value) -> Result<Matcher, String> {
             match (others.is_empty(), is_uniform) {
                 (false, true) => Ok(Matcher::AnythingBut(others.clone())),
                 (true, _) => Err("Empty arrays are not allowed".to_owned()),
-                (false, false) => {
-                    Err("Inside anything but list, either all values are number or string".to_owned())
-                }
+                (false, false) => Err("Inside anything but list, either all values are number or string".to_owned()),
             }
         }
         Value::Object(operator) => {
@@ -259,10 +261,10 @@ fn anything_but(operand: &Value) -> Result<Matcher, String> {
             let (Some((name, operand)), None) = (entries.next(), entries.next()) else {
                 return Err("Only one key allowed in match expression".to_owned());
             };
-            let texts = match operand {
-                Value::Array(any) if any.is_empty() => return Err("Empty arrays are not allowed".to_owned()),
-                Value::Array(any) => any.iter().map(|one| text(name, one)).collect::<Result<_, _>>()?,
-                one => vec![text(name, one)?],
+            let texts = match operand.as_array().map(Vec::as_slice) {
+                Some([]) => return Err("Empty arrays are not allowed".to_owned()),
+                Some(any) => any.iter().map(|one| text(name, one)).collect::<Result<_, _>>()?,
+                None => vec![text(name, operand)?],
             };
             Ok(Matcher::AnythingButText(texts))
         }
@@ -371,61 +373,71 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn patterns_match_what_they_say() {
-        let event = json!({
+    fn event() -> Value {
+        json!({
             "source": "aws.codepipeline", "account": "123456789012",
             "detail": {
                 "state": "FAILED", "pipeline": "shop-production", "version": 1, "score": 9.5, "none": null, "empty": [],
-                "tags": ["a", "b"], "ip": "10.0.0.5", "six": "2001:db8::1", "stages": [{ "name": "x", "ok": true }, { "name": "y", "ok": false }],
+                "tags": ["a", "b"], "ip": "10.0.0.5", "six": "2001:db8::1",
+                "stages": [{ "name": "x", "ok": true }, { "name": "y", "ok": false }],
             },
-        });
+        })
+    }
+
+    #[test]
+    fn patterns_match_what_they_say() {
+        let event = event();
         let detail = |pattern: Value| json!({ "detail": pattern });
         #[rustfmt::skip]
         let cases = [
-            (json!({ "source": ["aws.codepipeline"] }),                             true,  "an exact value"),
-            (json!({ "source": ["aws.codebuild", "aws.codepipeline"] }),            true,  "one of several"),
-            (json!({ "source": ["aws"] }),                                          false, "not a prefix by itself"),
-            (json!({ "source": [{ "prefix": "aws." }] }),                           true,  "a prefix"),
-            (json!({ "source": [{ "suffix": "pipeline" }] }),                       true,  "a suffix"),
-            (json!({ "source": [{ "prefix": { "equals-ignore-case": "AWS." } }] }), true,  "a prefix without case"),
-            (json!({ "region": ["us-east-1"] }),                                    false, "a field that is not there"),
-            (json!({ "region": [{ "exists": false }] }),                            true,  "asked to be absent"),
-            (detail(json!({ "state": ["FAILED"], "version": [1] })),                true,  "all fields"),
-            (detail(json!({ "state": ["FAILED"], "version": [2] })),                false, "not all fields"),
-            (detail(json!({ "version": [1.0] })),                                   false, "1 and 1.0 are different"),
-            (detail(json!({ "state": [{ "equals-ignore-case": "failed" }] })),      true,  "without case"),
-            (detail(json!({ "state": [{ "anything-but": "SUCCEEDED" }] })),         true,  "anything but"),
+            (json!({ "source": ["aws.codepipeline"] }), true, "an exact value"),
+            (json!({ "source": ["aws.codebuild", "aws.codepipeline"] }), true, "one of several"),
+            (json!({ "source": ["aws"] }), false, "not a prefix by itself"),
+            (json!({ "source": [{ "prefix": "aws." }] }), true, "a prefix"),
+            (json!({ "source": [{ "suffix": "pipeline" }] }), true, "a suffix"),
+            (json!({ "source": [{ "prefix": { "equals-ignore-case": "AWS." } }] }), true, "a prefix without case"),
+            (json!({ "region": ["us-east-1"] }), false, "a field that is not there"),
+            (json!({ "region": [{ "exists": false }] }), true, "asked to be absent"),
+            (detail(json!({ "state": ["FAILED"], "version": [1] })), true, "all fields"),
+            (detail(json!({ "state": ["FAILED"], "version": [2] })), false, "not all fields"),
+            (detail(json!({ "version": [1.0] })), false, "1 and 1.0 are different"),
+            (detail(json!({ "state": [{ "equals-ignore-case": "failed" }] })), true, "without case"),
+            (detail(json!({ "state": [{ "anything-but": "SUCCEEDED" }] })), true, "anything but"),
             (detail(json!({ "state": [{ "anything-but": ["FAILED", "STOPPED"] }] })), false, "anything but a list"),
-            (detail(json!({ "pipeline": [{ "anything-but": { "prefix": "shop-" } }] })), false, "anything but a prefix"),
-            (detail(json!({ "pipeline": [{ "anything-but": { "suffix": ["-staging", "-test"] } }] })), true, "anything but suffixes"),
-            (detail(json!({ "pipeline": [{ "anything-but": { "equals-ignore-case": "SHOP-PRODUCTION" } }] })), false, "anything but, without case"),
-            (detail(json!({ "pipeline": [{ "anything-but": { "wildcard": "*-production" } }] })), false, "anything but a wildcard"),
-            (detail(json!({ "missing": [{ "anything-but": "x" }] })),               false, "an absent field is nothing but absent"),
-            (detail(json!({ "score": [{ "numeric": [">=", 9, "<", 10] }] })),       true,  "a range"),
-            (detail(json!({ "score": [{ "numeric": ["=", 9.5] }] })),               true,  "equal"),
-            (detail(json!({ "score": [{ "numeric": [">", 9.5] }] })),               false, "not above itself"),
-            (detail(json!({ "state": [{ "numeric": [">", 0] }] })),                 false, "a string is no number"),
-            (detail(json!({ "none": [null] })),                                     true,  "null is a value"),
-            (detail(json!({ "none": [{ "exists": true }] })),                       true,  "and it is there"),
-            (detail(json!({ "empty": [{ "exists": true }] })),                      false, "an empty array has no value"),
-            (detail(json!({ "stages": [{ "exists": true }] })),                     false, "exists looks at leaves only"),
-            (detail(json!({ "tags": ["b", "c"] })),                                 true,  "arrays intersect"),
-            (detail(json!({ "tags": [{ "anything-but": "a" }] })),                  true,  "b is something else"),
-            (detail(json!({ "stages": { "name": ["x"], "ok": [true] } })),          true,  "one object has both"),
-            (detail(json!({ "stages": { "name": ["x"], "ok": [false] } })),         false, "no single object has both"),
-            (detail(json!({ "pipeline": [{ "wildcard": "shop-*" }] })),             true,  "a star at the end"),
-            (detail(json!({ "pipeline": [{ "wildcard": "s*-pro*ion" }] })),         true,  "stars in between"),
+            (detail(json!({ "pipeline": [{ "anything-but": { "prefix": "shop-" } }] })), false,
+             "anything but a prefix"),
+            (detail(json!({ "pipeline": [{ "anything-but": { "suffix": ["-staging", "-test"] } }] })), true,
+             "anything but suffixes"),
+            (detail(json!({ "pipeline": [{ "anything-but": { "equals-ignore-case": "SHOP-PRODUCTION" } }] })), false,
+             "anything but, without case"),
+            (detail(json!({ "pipeline": [{ "anything-but": { "wildcard": "*-production" } }] })), false,
+             "anything but a wildcard"),
+            (detail(json!({ "missing": [{ "anything-but": "x" }] })), false, "an absent field is nothing but absent"),
+            (detail(json!({ "score": [{ "numeric": [">=", 9, "<", 10] }] })), true, "a range"),
+            (detail(json!({ "score": [{ "numeric": ["=", 9.5] }] })), true, "equal"),
+            (detail(json!({ "score": [{ "numeric": [">", 9.5] }] })), false, "not above itself"),
+            (detail(json!({ "state": [{ "numeric": [">", 0] }] })), false, "a string is no number"),
+            (detail(json!({ "none": [null] })), true, "null is a value"),
+            (detail(json!({ "none": [{ "exists": true }] })), true, "and it is there"),
+            (detail(json!({ "empty": [{ "exists": true }] })), false, "an empty array has no value"),
+            (detail(json!({ "stages": [{ "exists": true }] })), false, "exists looks at leaves only"),
+            (detail(json!({ "tags": ["b", "c"] })), true, "arrays intersect"),
+            (detail(json!({ "tags": [{ "anything-but": "a" }] })), true, "b is something else"),
+            (detail(json!({ "stages": { "name": ["x"], "ok": [true] } })), true, "one object has both"),
+            (detail(json!({ "stages": { "name": ["x"], "ok": [false] } })), false, "no single object has both"),
+            (detail(json!({ "pipeline": [{ "wildcard": "shop-*" }] })), true, "a star at the end"),
+            (detail(json!({ "pipeline": [{ "wildcard": "s*-pro*ion" }] })), true, "stars in between"),
             (detail(json!({ "pipeline": [{ "wildcard": "shop*shop-production" }] })), false, "pieces do not overlap"),
-            (detail(json!({ "pipeline": [{ "wildcard": "shop\\*" }] })),            false, "a literal star"),
-            (detail(json!({ "ip": [{ "cidr": "10.0.0.0/24" }] })),                  true,  "in the network"),
-            (detail(json!({ "ip": [{ "cidr": "10.0.1.0/24" }] })),                  false, "in another"),
-            (detail(json!({ "six": [{ "cidr": "2001:db8::/32" }] })),               true,  "version 6"),
-            (detail(json!({ "ip": [{ "cidr": "::/0" }] })),                         false, "versions do not mix"),
+            (detail(json!({ "pipeline": [{ "wildcard": "shop\\*" }] })), false, "a literal star"),
+            (detail(json!({ "ip": [{ "cidr": "10.0.0.0/24" }] })), true, "in the network"),
+            (detail(json!({ "ip": [{ "cidr": "10.0.1.0/24" }] })), false, "in another"),
+            (detail(json!({ "six": [{ "cidr": "2001:db8::/32" }] })), true, "version 6"),
+            (detail(json!({ "ip": [{ "cidr": "::/0" }] })), false, "versions do not mix"),
             (json!({ "$or": [{ "source": ["x"] }, { "detail": { "state": ["FAILED"] } }] }), true, "either"),
-            (json!({ "account": ["0"], "$or": [{ "source": ["x"] }, { "detail": { "state": ["FAILED"] } }] }), false, "either, and the rest"),
-            (detail(json!({ "$or": [{ "state": ["X"] }, { "version": [2] }] })),    false, "neither"),
-            (detail(json!({ "nowhere": { "deep": [{ "exists": false }] } })),       true,  "absent below what is absent"),
+            (json!({ "account": ["0"], "$or": [{ "source": ["x"] }, { "detail": { "state": ["FAILED"] } }] }), false,
+             "either, and the rest"),
+            (detail(json!({ "$or": [{ "state": ["X"] }, { "version": [2] }] })), false, "neither"),
+            (detail(json!({ "nowhere": { "deep": [{ "exists": false }] } })), true, "absent below what is absent"),
         ];
         for (pattern, expected, why) in cases {
             let read = Pattern::parse(&pattern.to_string()).expect(why);

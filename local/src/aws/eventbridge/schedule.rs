@@ -84,9 +84,7 @@ impl Cron {
     }
 
     fn has_day(&self, date: Date) -> bool {
-        self.years.contains(&date.year())
-            && self.months.contains(&i16::from(date.month()))
-            && self.days.contain(date)
+        self.years.contains(&date.year()) && self.months.contains(&i16::from(date.month())) && self.days.contain(date)
     }
 
     /// The first time of a day that lies after `earliest`.
@@ -224,21 +222,21 @@ mod tests {
     fn schedules_fire_when_they_say() {
         #[rustfmt::skip]
         let cases = [
-            // expression                     after                    next                             why
-            ("rate(1 minute)",                "2026-08-31T12:00:30Z",  Some("2026-08-31T12:01:30Z"),    "one minute on"),
-            ("rate(2 days)",                  "2026-08-31T12:00:00Z",  Some("2026-09-02T12:00:00Z"),    "two days on"),
-            ("cron(0 10 * * ? *)",            "2026-08-31T12:00:00Z",  Some("2026-09-01T10:00:00Z"),    "tomorrow at ten"),
-            ("cron(0 12 * * ? *)",            "2026-08-31T12:00:00Z",  Some("2026-09-01T12:00:00Z"),    "now is not after now"),
-            ("cron(0/15 * * * ? *)",          "2026-08-31T12:01:00Z",  Some("2026-08-31T12:15:00Z"),    "every quarter"),
-            ("cron(0 18 ? * MON-FRI *)",      "2026-08-28T19:00:00Z",  Some("2026-08-31T18:00:00Z"),    "over the weekend"),
-            ("cron(0 8 1 * ? *)",             "2026-08-31T12:00:00Z",  Some("2026-09-01T08:00:00Z"),    "the first of a month"),
-            ("cron(0 8 L * ? *)",             "2026-02-01T00:00:00Z",  Some("2026-02-28T08:00:00Z"),    "the last of a month"),
-            ("cron(0 8 15W * ? *)",           "2026-08-01T00:00:00Z",  Some("2026-08-14T08:00:00Z"),    "the 15th is a Saturday"),
-            ("cron(0 8 1W * ? *)",            "2026-08-01T00:00:00Z",  Some("2026-08-03T08:00:00Z"),    "not into the month before"),
-            ("cron(0 9 ? * 2#1 *)",           "2026-09-01T00:00:00Z",  Some("2026-09-07T09:00:00Z"),    "the first Monday"),
-            ("cron(0 9 ? * 6L *)",            "2026-08-01T00:00:00Z",  Some("2026-08-28T09:00:00Z"),    "the last Friday"),
-            ("cron(0 0 29 FEB ? *)",          "2026-08-31T12:00:00Z",  Some("2028-02-29T00:00:00Z"),    "a leap day"),
-            ("cron(0 0 1 1 ? 2020)",          "2026-08-31T12:00:00Z",  None,                            "over"),
+            // expression, after, next, why
+            ("rate(1 minute)", "2026-08-31T12:00:30Z", Some("2026-08-31T12:01:30Z"), "one minute on"),
+            ("rate(2 days)", "2026-08-31T12:00:00Z", Some("2026-09-02T12:00:00Z"), "two days on"),
+            ("cron(0 10 * * ? *)", "2026-08-31T12:00:00Z", Some("2026-09-01T10:00:00Z"), "tomorrow at ten"),
+            ("cron(0 12 * * ? *)", "2026-08-31T12:00:00Z", Some("2026-09-01T12:00:00Z"), "now is not after now"),
+            ("cron(0/15 * * * ? *)", "2026-08-31T12:01:00Z", Some("2026-08-31T12:15:00Z"), "every quarter"),
+            ("cron(0 18 ? * MON-FRI *)", "2026-08-28T19:00:00Z", Some("2026-08-31T18:00:00Z"), "over the weekend"),
+            ("cron(0 8 1 * ? *)", "2026-08-31T12:00:00Z", Some("2026-09-01T08:00:00Z"), "the first of a month"),
+            ("cron(0 8 L * ? *)", "2026-02-01T00:00:00Z", Some("2026-02-28T08:00:00Z"), "the last of a month"),
+            ("cron(0 8 15W * ? *)", "2026-08-01T00:00:00Z", Some("2026-08-14T08:00:00Z"), "the 15th is a Saturday"),
+            ("cron(0 8 1W * ? *)", "2026-08-01T00:00:00Z", Some("2026-08-03T08:00:00Z"), "not into the month before"),
+            ("cron(0 9 ? * 2#1 *)", "2026-09-01T00:00:00Z", Some("2026-09-07T09:00:00Z"), "the first Monday"),
+            ("cron(0 9 ? * 6L *)", "2026-08-01T00:00:00Z", Some("2026-08-28T09:00:00Z"), "the last Friday"),
+            ("cron(0 0 29 FEB ? *)", "2026-08-31T12:00:00Z", Some("2028-02-29T00:00:00Z"), "a leap day"),
+            ("cron(0 0 1 1 ? 2020)", "2026-08-31T12:00:00Z", None, "over"),
         ];
         for (expression, after, expected, why) in cases {
             let schedule = Schedule::parse(expression).expect(why);

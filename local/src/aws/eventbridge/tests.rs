@@ -91,8 +91,12 @@ async fn put_events_refuses_entries_one_by_one() {
     let entries = [entry("pointsman", "{}"), entry("aws.codepipeline", "{}"), entry("pointsman", "{"), entry("", "{}")];
     let answer = ask(&aws, "PutEvents", json!({ "Entries": entries })).expect("answered");
     assert_eq!(answer["FailedEntryCount"], 3);
-    let codes: Vec<&Value> = answer["Entries"].as_array().expect("a list").iter().map(|entry| &entry["ErrorCode"]).collect();
-    assert_eq!(codes, [&Value::Null, &json!("NotAuthorizedForSourceException"), &json!("MalformedDetail"), &json!("InvalidArgument")]);
+    let codes: Vec<&Value> =
+        answer["Entries"].as_array().expect("a list").iter().map(|entry| &entry["ErrorCode"]).collect();
+    assert_eq!(
+        codes,
+        [&Value::Null, &json!("NotAuthorizedForSourceException"), &json!("MalformedDetail"), &json!("InvalidArgument")]
+    );
     let large = json!({ "x": "y".repeat(256 * 1024) }).to_string();
     #[rustfmt::skip]
     let cases = [
@@ -101,7 +105,11 @@ async fn put_events_refuses_entries_one_by_one() {
         (vec![entry("pointsman", &large)],      "above 256 KB"),
     ];
     for (entries, why) in cases {
-        assert_eq!(ask(&aws, "PutEvents", json!({ "Entries": entries })).err().as_deref(), Some("ValidationException"), "{why}");
+        assert_eq!(
+            ask(&aws, "PutEvents", json!({ "Entries": entries })).err().as_deref(),
+            Some("ValidationException"),
+            "{why}"
+        );
     }
 }
 
@@ -109,7 +117,11 @@ async fn put_events_refuses_entries_one_by_one() {
 async fn events_pass_from_bus_to_bus() {
     let aws = account();
     let bus = ask(&aws, "CreateEventBus", json!({ "Name": "ours" })).expect("a bus");
-    queue_for(&aws, json!({ "Name": "all", "EventBusName": "ours", "EventPattern": r#"{"account":["123456789012"]}"# }), "events");
+    queue_for(
+        &aws,
+        json!({ "Name": "all", "EventBusName": "ours", "EventPattern": r#"{"account":["123456789012"]}"# }),
+        "events",
+    );
     ask(&aws, "PutRule", pattern_rule()).expect("a rule");
     let targets = json!([{ "Id": "bus", "Arn": bus["EventBusArn"] }]);
     ask(&aws, "PutTargets", json!({ "Rule": "failed", "Targets": targets })).expect("targets");
@@ -153,15 +165,20 @@ async fn rules_are_checked_when_they_are_put() {
     let queue = |name: &str| sqs::arn(REGION, name);
     #[rustfmt::skip]
     let cases = [
-        ("PutRule",    json!({ "Name": "r" }),                                                    "ValidationException",          "neither pattern nor schedule"),
-        ("PutRule",    json!({ "Name": "r", "EventPattern": "{" }),                               "InvalidEventPatternException", "no pattern"),
-        ("PutRule",    json!({ "Name": "r", "ScheduleExpression": "rate(1 minutes)" }),           "ValidationException",          "no schedule"),
-        ("PutRule",    json!({ "Name": "r r", "EventPattern": r#"{"source":["x"]}"# }),           "ValidationException",          "no name"),
-        ("PutRule",    json!({ "Name": "r", "EventBusName": "x", "EventPattern": r#"{"source":["x"]}"# }), "ResourceNotFoundException", "no bus"),
-        ("PutTargets", json!({ "Rule": "x", "Targets": [{ "Id": "a", "Arn": queue("q") }] }),     "ResourceNotFoundException",    "no rule"),
-        ("PutTargets", json!({ "Rule": "ok", "Targets": [{ "Id": "a", "Arn": queue("q.fifo") }] }), "ValidationException",        "a FIFO queue without a group"),
-        ("PutTargets", json!({ "Rule": "ok", "Targets": [{ "Id": "a", "Arn": queue("q"), "InputTransformer": {} }] }), "NotEmulated", "said, not ignored"),
-        ("DeleteRule", json!({ "Name": "full" }),                                                 "ValidationException",          "it has targets"),
+        ("PutRule", json!({ "Name": "r" }), "ValidationException", "neither pattern nor schedule"),
+        ("PutRule", json!({ "Name": "r", "EventPattern": "{" }), "InvalidEventPatternException", "no pattern"),
+        ("PutRule", json!({ "Name": "r", "ScheduleExpression": "rate(1 minutes)" }), "ValidationException",
+         "no schedule"),
+        ("PutRule", json!({ "Name": "r r", "EventPattern": r#"{"source":["x"]}"# }), "ValidationException", "no name"),
+        ("PutRule", json!({ "Name": "r", "EventBusName": "x", "EventPattern": r#"{"source":["x"]}"# }),
+         "ResourceNotFoundException", "no bus"),
+        ("PutTargets", json!({ "Rule": "x", "Targets": [{ "Id": "a", "Arn": queue("q") }] }),
+         "ResourceNotFoundException", "no rule"),
+        ("PutTargets", json!({ "Rule": "ok", "Targets": [{ "Id": "a", "Arn": queue("q.fifo") }] }),
+         "ValidationException", "a FIFO queue without a group"),
+        ("PutTargets", json!({ "Rule": "ok", "Targets": [{ "Id": "a", "Arn": queue("q"), "InputTransformer": {} }] }),
+         "NotEmulated", "said, not ignored"),
+        ("DeleteRule", json!({ "Name": "full" }), "ValidationException", "it has targets"),
     ];
     ask(&aws, "PutRule", json!({ "Name": "ok", "EventPattern": r#"{"source":["x"]}"# })).expect("a rule");
     queue_for(&aws, json!({ "Name": "full", "EventPattern": r#"{"source":["x"]}"# }), "q");

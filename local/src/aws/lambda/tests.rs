@@ -62,7 +62,9 @@ fn bodies(seen: &Mutex<Vec<Value>>) -> Vec<Vec<String>> {
 fn failing(bad: &'static str) -> impl Fn(Value) -> Answer {
     at_once(move |event| {
         let records = event["Records"].as_array().expect("records").iter();
-        let failed = records.filter(|record| record["body"] == bad).map(|record| json!({ "itemIdentifier": record["messageId"] }));
+        let failed = records
+            .filter(|record| record["body"] == bad)
+            .map(|record| json!({ "itemIdentifier": record["messageId"] }));
         Ok(json!({ "batchItemFailures": failed.collect::<Vec<_>>() }))
     })
 }
@@ -104,7 +106,8 @@ async fn an_asynchronous_invocation_is_tried_three_times_and_then_handed_over() 
     aws.lambda().configure_asynchronous("fails", AsyncSettings { on_failure, ..AsyncSettings::default() });
     aws.lambda().invoke_later(&aws, REGION, "fails", json!({ "n": 1 })).expect("accepted");
     #[rustfmt::skip]
-    let cases = [(1, 1, "at once"), (58, 1, "not within a minute"), (2, 2, "after one minute"), (118, 2, "not yet"), (3, 3, "after two more"), (900, 3, "never again")];
+    let cases = [(1, 1, "at once"), (58, 1, "not within a minute"), (2, 2, "after one minute"), (118, 2, "not yet"),
+     (3, 3, "after two more"), (900, 3, "never again")];
     for (seconds, attempts, why) in cases {
         pass(&aws, Duration::from_secs(seconds)).await;
         assert_eq!(lock(&seen).len(), attempts, "{why}");
@@ -112,7 +115,10 @@ async fn an_asynchronous_invocation_is_tried_three_times_and_then_handed_over() 
     let letter = aws.ask("sqs", REGION, "ReceiveMessage", json!({ "QueueUrl": "failed" })).expect("received");
     let body: Value = serde_json::from_str(letter["Messages"][0]["Body"].as_str().expect("a body")).expect("JSON");
     assert_eq!(body["requestContext"]["condition"], "RetriesExhausted");
-    assert_eq!((&body["requestPayload"]["n"], &body["requestContext"]["approximateInvokeCount"]), (&json!(1), &json!(3)));
+    assert_eq!(
+        (&body["requestPayload"]["n"], &body["requestContext"]["approximateInvokeCount"]),
+        (&json!(1), &json!(3))
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -154,7 +154,8 @@ fn redrive(policy: &str) -> Option<Redrive> {
     let target_arn = policy.get("deadLetterTargetArn")?.as_str()?.to_owned();
     let count = policy.get("maxReceiveCount")?;
     let max_receives = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
-    ((1..=1000).contains(&max_receives) && target_arn.starts_with("arn:")).then_some(Redrive { target_arn, max_receives })
+    ((1..=1000).contains(&max_receives) && target_arn.starts_with("arn:"))
+        .then_some(Redrive { target_arn, max_receives })
 }
 
 #[cfg(test)]
@@ -166,17 +167,17 @@ mod tests {
     fn values_are_bounded_as_aws_bounds_them() {
         #[rustfmt::skip]
         let cases = [
-            // attribute                 value      FIFO   expected                          why
-            ("VisibilityTimeout",        "43200",   false, None,                             "twelve hours is the most"),
-            ("VisibilityTimeout",        "43201",   false, Some("InvalidAttributeValue"),    "one second too many"),
-            ("VisibilityTimeout",        "-1",      false, Some("InvalidAttributeValue"),    "not a natural number"),
-            ("MaximumMessageSize",       "1023",    false, Some("InvalidAttributeValue"),    "at least 1 KiB"),
-            ("FifoQueue",                "true",    false, Some("InvalidAttributeName"),     "the name does not end in .fifo"),
-            ("FifoQueue",                "false",   true,  Some("InvalidAttributeValue"),    "FifoQueue knows only true"),
-            ("RedrivePolicy",            "{}",      false, Some("InvalidAttributeValue"),    "names no target"),
-            ("RedrivePolicy",            "",        false, None,                             "takes the policy away"),
-            ("Colour",                   "blue",    false, Some("InvalidAttributeName"),     "no such attribute"),
-            ("QueueArn",                 "arn:aws", false, Some("InvalidAttributeName"),     "can be read, not set"),
+            // attribute, value, FIFO, expected, why
+            ("VisibilityTimeout", "43200", false, None, "twelve hours is the most"),
+            ("VisibilityTimeout", "43201", false, Some("InvalidAttributeValue"), "one second too many"),
+            ("VisibilityTimeout", "-1", false, Some("InvalidAttributeValue"), "not a natural number"),
+            ("MaximumMessageSize", "1023", false, Some("InvalidAttributeValue"), "at least 1 KiB"),
+            ("FifoQueue", "true", false, Some("InvalidAttributeName"), "the name does not end in .fifo"),
+            ("FifoQueue", "false", true, Some("InvalidAttributeValue"), "FifoQueue knows only true"),
+            ("RedrivePolicy", "{}", false, Some("InvalidAttributeValue"), "names no target"),
+            ("RedrivePolicy", "", false, None, "takes the policy away"),
+            ("Colour", "blue", false, Some("InvalidAttributeName"), "no such attribute"),
+            ("QueueArn", "arn:aws", false, Some("InvalidAttributeName"), "can be read, not set"),
         ];
         for (name, value, is_fifo, expected, why) in cases {
             let refused = Attributes::read(&json!({ name: value }), is_fifo).err().map(|failure| failure.code);

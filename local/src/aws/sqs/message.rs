@@ -49,7 +49,8 @@ pub(super) fn read(input: &Value, queue: &Attributes) -> Result<Outgoing, Failur
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     let largest = queue.number("MaximumMessageSize");
     if bytes > largest {
-        let reason = format!("One or more parameters are invalid. Reason: Message must be shorter than {largest} bytes.");
+        let reason =
+            format!("One or more parameters are invalid. Reason: Message must be shorter than {largest} bytes.");
         return Err(Failure::sender("InvalidParameterValue", reason));
     }
     let group = match input["MessageGroupId"].as_str() {
@@ -145,8 +146,7 @@ fn not_for_this_type(parameter: &str, value: &str) -> Failure {
 }
 
 fn bad_id(parameter: &str, value: &str) -> Failure {
-    let reason =
-        format!("{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
+    let reason = format!("{parameter} can only include alphanumeric and punctuation characters. 1 to 128 in length.");
     invalid(parameter, value, &reason)
 }
 
@@ -185,7 +185,8 @@ fn read_attributes(input: &Value) -> Result<Map<String, Value>, Failure> {
             }
         };
         if value[wanted].as_str().is_none_or(str::is_empty) {
-            let message = format!("The message (user) attribute '{name}' must contain a non-empty value of type '{kind}'.");
+            let message =
+                format!("The message (user) attribute '{name}' must contain a non-empty value of type '{kind}'.");
             return Err(Failure::sender("InvalidParameterValue", message));
         }
     }
@@ -214,21 +215,28 @@ mod tests {
         let large = "x".repeat(1_048_577);
         #[rustfmt::skip]
         let cases = [
-            // queue     input                                                              expected                        why
-            (&standard, json!({ "MessageBody": "x" }),                                      None,                           "plain"),
-            (&standard, json!({}),                                                          Some("MissingParameter"),       "no body"),
-            (&standard, json!({ "MessageBody": "\u{1}" }),                                  Some("InvalidMessageContents"), "a control character"),
-            (&standard, json!({ "MessageBody": "\u{FFFF}" }),                               Some("InvalidMessageContents"), "not a character"),
-            (&standard, json!({ "MessageBody": "\u{1F600}\t\r\n" }),                        None,                           "beyond the basic plane"),
-            (&standard, json!({ "MessageBody": large }),                                    Some("InvalidParameterValue"),  "a byte above 1 MiB"),
-            (&standard, json!({ "MessageBody": "x", "DelaySeconds": 901 }),                 Some("InvalidParameterValue"),  "above 15 minutes"),
-            (&standard, json!({ "MessageBody": "x", "MessageDeduplicationId": "d" }),       Some("InvalidParameterValue"),  "FIFO only"),
-            (&standard, json!({ "MessageBody": "x", "MessageGroupId": "g" }),               None,                           "fair queues have groups"),
-            (&fifo,     json!({ "MessageBody": "x" }),                                      Some("MissingParameter"),       "no group"),
-            (&fifo,     json!({ "MessageBody": "x", "MessageGroupId": "g" }),               Some("InvalidParameterValue"),  "no deduplication id"),
-            (&fifo,     json!({ "MessageBody": "x", "MessageGroupId": "a b", "MessageDeduplicationId": "d" }), Some("InvalidParameterValue"), "a space"),
-            (&fifo,     json!({ "MessageBody": "x", "MessageGroupId": long, "MessageDeduplicationId": "d" }),  Some("InvalidParameterValue"), "129 characters"),
-            (&fifo,     json!({ "MessageBody": "x", "MessageGroupId": "g", "MessageDeduplicationId": "d", "DelaySeconds": 1 }), Some("InvalidParameterValue"), "a FIFO queue delays as a whole"),
+            // queue, input, expected, why
+            (&standard, json!({ "MessageBody": "x" }), None, "plain"),
+            (&standard, json!({}), Some("MissingParameter"), "no body"),
+            (&standard, json!({ "MessageBody": "\u{1}" }), Some("InvalidMessageContents"), "a control character"),
+            (&standard, json!({ "MessageBody": "\u{FFFF}" }), Some("InvalidMessageContents"), "not a character"),
+            (&standard, json!({ "MessageBody": "\u{1F600}\t\r\n" }), None, "beyond the basic plane"),
+            (&standard, json!({ "MessageBody": large }), Some("InvalidParameterValue"), "a byte above 1 MiB"),
+            (&standard, json!({ "MessageBody": "x", "DelaySeconds": 901 }), Some("InvalidParameterValue"),
+             "above 15 minutes"),
+            (&standard, json!({ "MessageBody": "x", "MessageDeduplicationId": "d" }), Some("InvalidParameterValue"),
+             "FIFO only"),
+            (&standard, json!({ "MessageBody": "x", "MessageGroupId": "g" }), None, "fair queues have groups"),
+            (&fifo, json!({ "MessageBody": "x" }), Some("MissingParameter"), "no group"),
+            (&fifo, json!({ "MessageBody": "x", "MessageGroupId": "g" }), Some("InvalidParameterValue"),
+             "no deduplication id"),
+            (&fifo, json!({ "MessageBody": "x", "MessageGroupId": "a b", "MessageDeduplicationId": "d" }),
+             Some("InvalidParameterValue"), "a space"),
+            (&fifo, json!({ "MessageBody": "x", "MessageGroupId": long, "MessageDeduplicationId": "d" }),
+             Some("InvalidParameterValue"), "129 characters"),
+            (&fifo,
+             json!({ "MessageBody": "x", "MessageGroupId": "g", "MessageDeduplicationId": "d", "DelaySeconds": 1 }),
+             Some("InvalidParameterValue"), "a FIFO queue delays as a whole"),
         ];
         for (queue, input, expected, why) in cases {
             assert_eq!(read(&input, queue).err().map(|failure| failure.code).as_deref(), expected, "{why}");
@@ -238,10 +246,10 @@ mod tests {
     #[test]
     fn digests_are_those_that_clients_compute() {
         assert_eq!(md5_hex(b"hello"), "5d41402abc4b2a76b9719d911017c592");
-        let attributes = json!({ "b": { "DataType": "Number", "StringValue": "1" }, "a": { "DataType": "String", "StringValue": "x" } });
-        let expected = md5_hex(
-            b"\0\0\0\x01a\0\0\0\x06String\x01\0\0\0\x01x\0\0\0\x01b\0\0\0\x06Number\x01\0\0\0\x011",
-        );
+        let (a, b) =
+            (json!({ "DataType": "String", "StringValue": "x" }), json!({ "DataType": "Number", "StringValue": "1" }));
+        let attributes = json!({ "b": b, "a": a });
+        let expected = md5_hex(b"\0\0\0\x01a\0\0\0\x06String\x01\0\0\0\x01x\0\0\0\x01b\0\0\0\x06Number\x01\0\0\0\x011");
         assert_eq!(attributes.as_object().and_then(md5_of_attributes), Some(expected));
         assert_eq!(md5_of_attributes(&Map::new()), None);
     }

@@ -287,7 +287,8 @@ impl State {
     fn send_batch(&mut self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
         let attributes = self.queue(call)?.attributes.clone();
         let entries = entries(call)?;
-        let bytes: u64 = entries.iter().filter_map(|entry| message::read(entry, &attributes).ok()).map(|m| m.bytes).sum();
+        let bytes: u64 =
+            entries.iter().filter_map(|entry| message::read(entry, &attributes).ok()).map(|m| m.bytes).sum();
         if bytes > LARGEST_MESSAGE_BYTES {
             let message = format!(
                 "Batch requests cannot be longer than {LARGEST_MESSAGE_BYTES} bytes. You have sent {bytes} bytes."
@@ -502,7 +503,8 @@ fn batch(call: &Call, mut each: impl FnMut(&Value) -> Result<Value, Failure>) ->
 
 /// One page of a list of strings; the token is where the next page starts.
 fn page(call: &Call, member: &str, all: impl Iterator<Item = String>) -> Value {
-    let most = call.input["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(1000).clamp(1, 1000);
+    let most =
+        call.input["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(1000).clamp(1, 1000);
     let start = call.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
     let mut rest = all.skip(start).peekable();
     let items: Vec<String> = rest.by_ref().take(most).collect();

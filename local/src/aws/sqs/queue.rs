@@ -291,7 +291,8 @@ impl Message {
         put("MessageDeduplicationId", self.content.deduplication.clone());
         put("SequenceNumber", sequence_number);
         put("DeadLetterQueueSourceArn", self.moved_from.clone());
-        let trace = self.content.system_attributes.get("AWSTraceHeader").and_then(|header| header["StringValue"].as_str());
+        let trace =
+            self.content.system_attributes.get("AWSTraceHeader").and_then(|header| header["StringValue"].as_str());
         put("AWSTraceHeader", trace.map(str::to_owned));
         all
     }

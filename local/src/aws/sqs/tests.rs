@@ -45,19 +45,21 @@ fn fifo() -> Value {
 #[tokio::test(start_paused = true)]
 async fn queues_are_made_once() {
     let aws = account();
+    let redrive = |target: &str| {
+        let policy = json!({ "deadLetterTargetArn": sqs::arn(REGION, target), "maxReceiveCount": 1 });
+        json!({ "RedrivePolicy": policy.to_string() })
+    };
     #[rustfmt::skip]
     let cases = [
-        // name        attributes                          expected                       why
-        ("plain",      json!({}),                          None,                          "new"),
-        ("plain",      json!({ "DelaySeconds": "0" }),     None,                          "the same: 0 is the default"),
-        ("plain",      json!({ "DelaySeconds": "5" }),     Some("QueueNameExists"),       "another delay"),
-        ("a.fifo",     json!({}),                          Some("InvalidParameterValue"), "the name alone makes no FIFO queue"),
-        ("a.fifo",     json!({ "FifoQueue": "true" }),     None,                          "both do"),
-        ("a b",        json!({}),                          Some("InvalidParameterValue"), "a space"),
-        ("lost",       json!({ "RedrivePolicy": r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:x","maxReceiveCount":1}"# }),
-                                                           Some("InvalidParameterValue"), "no such dead-letter queue"),
-        ("mixed",      json!({ "RedrivePolicy": r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:a.fifo","maxReceiveCount":1}"# }),
-                                                           Some("InvalidParameterValue"), "a standard queue with FIFO dead letters"),
+        // name    attributes                       expected                       why
+        ("plain",  json!({}),                       None,                          "new"),
+        ("plain",  json!({ "DelaySeconds": "0" }),  None,                          "the same: 0 is the default"),
+        ("plain",  json!({ "DelaySeconds": "5" }),  Some("QueueNameExists"),       "another delay"),
+        ("a.fifo", json!({}),                       Some("InvalidParameterValue"), "the name alone is not enough"),
+        ("a.fifo", json!({ "FifoQueue": "true" }),  None,                          "both are"),
+        ("a b",    json!({}),                       Some("InvalidParameterValue"), "a space"),
+        ("lost",   redrive("nowhere"),              Some("InvalidParameterValue"), "no such dead-letter queue"),
+        ("mixed",  redrive("a.fifo"),               Some("InvalidParameterValue"), "a standard queue, FIFO letters"),
     ];
     for (name, attributes, expected, why) in cases {
         let answer = ask(&aws, "CreateQueue", json!({ "QueueName": name, "Attributes": attributes }));
@@ -83,7 +85,8 @@ async fn a_received_message_hides_until_its_time_is_over() {
     let second = receive(&aws, "work");
     assert_eq!(bodies(&second), ["a"], "back");
     delete(&aws, "work", &first[0].1).expect("an older handle is answered with success");
-    let visibility = json!({ "QueueUrl": sqs::url(REGION, "work"), "ReceiptHandle": second[0].1, "VisibilityTimeout": 0 });
+    let visibility =
+        json!({ "QueueUrl": sqs::url(REGION, "work"), "ReceiptHandle": second[0].1, "VisibilityTimeout": 0 });
     ask(&aws, "ChangeMessageVisibility", visibility.clone()).expect("shown again");
     assert_eq!(ask(&aws, "ChangeMessageVisibility", visibility).err().as_deref(), Some("MessageNotInflight"));
     let third = receive(&aws, "work");
@@ -137,17 +140,16 @@ async fn dead_letters_keep_their_id_and_find_their_way_back() {
     let aws = account();
     create(&aws, "dead.fifo", fifo());
     let policy = json!({ "deadLetterTargetArn": sqs::arn(REGION, "dead.fifo"), "maxReceiveCount": 2 }).to_string();
-    create(
-        &aws,
-        "work.fifo",
-        json!({ "FifoQueue": "true", "ContentBasedDeduplication": "true", "VisibilityTimeout": "0", "RedrivePolicy": policy }),
-    );
+    let mut attributes = fifo();
+    (attributes["VisibilityTimeout"], attributes["RedrivePolicy"]) = (json!("0"), json!(policy));
+    create(&aws, "work.fifo", attributes);
     let sent = send(&aws, "work.fifo", Some("A"), "poison");
     send(&aws, "work.fifo", Some("A"), "fine");
     assert_eq!(receive(&aws, "work.fifo").len(), 2);
     assert_eq!(receive(&aws, "work.fifo").len(), 2);
     assert!(receive(&aws, "work.fifo").is_empty(), "twice is enough");
-    let input = json!({ "QueueUrl": sqs::url(REGION, "dead.fifo"), "MessageSystemAttributeNames": ["All"], "VisibilityTimeout": 0 });
+    let mut input = json!({ "QueueUrl": sqs::url(REGION, "dead.fifo"), "VisibilityTimeout": 0 });
+    input["MessageSystemAttributeNames"] = json!(["All"]);
     let dead = ask(&aws, "ReceiveMessage", input).expect("received");
     assert_eq!(dead["Messages"][0]["MessageId"], sent["MessageId"]);
     assert_eq!(dead["Messages"][0]["Attributes"]["MessageGroupId"], "A");
@@ -159,7 +161,11 @@ async fn dead_letters_keep_their_id_and_find_their_way_back() {
     assert_eq!(tasks["Results"][0]["ApproximateNumberOfMessagesMoved"], 2);
     assert_eq!(bodies(&receive(&aws, "work.fifo")), ["poison", "fine"]);
     let other = json!({ "SourceArn": sqs::arn(REGION, "work.fifo") });
-    assert_eq!(ask(&aws, "StartMessageMoveTask", other).err().as_deref(), Some("InvalidParameterValue"), "no dead letters there");
+    assert_eq!(
+        ask(&aws, "StartMessageMoveTask", other).err().as_deref(),
+        Some("InvalidParameterValue"),
+        "no dead letters there"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +200,10 @@ async fn batches_are_checked_as_a_whole_and_one_by_one() {
         let answer = ask(&aws, "SendMessageBatch", json!({ "QueueUrl": sqs::url(REGION, "work"), "Entries": entries }));
         assert_eq!(answer.as_ref().err().map(String::as_str), expected, "{why}");
         if let Ok(answer) = answer {
-            assert_eq!((&answer["Successful"][0]["Id"], &answer["Failed"][0]["Code"]), (&json!("a"), &json!("InvalidMessageContents")));
+            assert_eq!(
+                (&answer["Successful"][0]["Id"], &answer["Failed"][0]["Code"]),
+                (&json!("a"), &json!("InvalidMessageContents"))
+            );
         }
     }
 }

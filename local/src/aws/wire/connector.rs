@@ -95,3 +95,62 @@ fn response(reply: Reply) -> Result<HttpResponse, ConnectorError> {
 fn timed_out() -> ConnectorError {
     ConnectorError::timeout(std::io::Error::from(ErrorKind::TimedOut).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::wire::testing::account_with;
+    use crate::faults::{Fault, Faults};
+
+    /// What an SDK client would send to list its queues, as `role`.
+    fn request(role: &str) -> HttpRequest {
+        let key = credentials_for(role).access_key_id().to_owned();
+        let mut request = HttpRequest::new(SdkBody::from("{}"));
+        request.set_method("POST").expect("a method");
+        request.set_uri("https://sqs.us-east-1.amazonaws.com/").expect("a URI");
+        let scope = format!("AWS4-HMAC-SHA256 Credential={key}/20260831/us-east-1/sqs/aws4_request, Signature=0");
+        request.headers_mut().insert("authorization", scope);
+        request.headers_mut().insert("x-amz-target", "AmazonSQS.ListQueues");
+        request
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_sees_what_a_network_would_show_it() {
+        #[rustfmt::skip]
+        let cases = [
+            // fault                                    expected       seconds  why
+            (None,                                      Ok(200),       0,       "answered"),
+            (Some(Fault::LoseAfter),                    Err("io"),     0,       "a reset is an I/O error"),
+            (Some(Fault::Silent),                       Err("timeout"), 5,      "silence ends with the read timeout"),
+            (Some(Fault::Delay(Duration::from_secs(3))), Ok(200),      3,       "late, but in time"),
+            (Some(Fault::Delay(Duration::from_secs(9))), Err("timeout"), 5,     "too late"),
+        ];
+        for (fault, expected, seconds, why) in cases {
+            let faults = Faults::script(fault.map(|fault| ("sqs", "ListQueues", fault)));
+            let connection = Connection { aws: account_with(faults), read_timeout: Some(Duration::from_secs(5)) };
+            let start = tokio::time::Instant::now();
+            let seen = connection.call(request("pointsman-webhook")).await;
+            let kind = |error: ConnectorError| {
+                if error.is_timeout() {
+                    "timeout"
+                } else if error.is_io() {
+                    "io"
+                } else {
+                    "?"
+                }
+            };
+            assert_eq!(seen.map(|answer| answer.status().as_u16()).map_err(kind), expected, "{why}");
+            assert_eq!(start.elapsed().as_secs(), seconds, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_keeps_its_path_and_its_caller() {
+        let mut request = request("role=x,y");
+        request.set_uri("https://monitoring.us-east-1.amazonaws.com/service/A/operation/B?x=y").expect("a URI");
+        let parcel = parcel(request).await.expect("read");
+        assert_eq!(parcel.path, "/service/A/operation/B");
+        let target = crate::aws::wire::protocol::read(&parcel).expect("a target");
+        assert_eq!(target.caller, "arn:aws:sts::123456789012:assumed-role/role=x,y/role=x,y");
+    }
+}

@@ -259,18 +259,22 @@ mod tests {
 
     #[test]
     fn requests_are_routed_as_clients_of_today_send_them() {
-        let signed = |service: &str| format!("AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-2/{service}/aws4_request, SignedHeaders=host, Signature=0");
+        let signed = |service: &str| {
+            format!("AWS4-HMAC-SHA256 Credential=AKID/20260101/eu-west-2/{service}/aws4_request, Signature=0")
+        };
         #[rustfmt::skip]
         let cases = [
-            // signed for          target                                          path  body                     expected                                     why
-            (signed("sqs"),        "AmazonSQS.SendMessage",                        "/",  "{}",                    Ok(("sqs", "SendMessage")),                  "by the target"),
-            (signed("dynamodb"),   "DynamoDB_20120810.PutItem",                    "/",  "{}",                    Ok(("dynamodb", "PutItem")),                 "by the target"),
-            (signed("codedeploy"), "CodeDeploy_20141006.StopDeployment",           "/",  "{}",                    Ok(("codedeploy", "StopDeployment")),        "an unknown target goes by the scope"),
-            (signed("sns"),        "",                                             "/",  "Action=Publish&a=b",    Ok(("sns", "Publish")),                      "the query protocol"),
-            (signed("monitoring"), "", "/service/GraniteServiceVersion20100801/operation/DescribeAlarms", "",      Ok(("GraniteServiceVersion20100801", "DescribeAlarms")), "rpc-v2-cbor"),
-            (signed("sqs"),        "",                                             "/",  "",                      Err("UnknownOperationException"),            "names no operation"),
-            (String::new(),        "AmazonSQS.SendMessage",                        "/",  "{}",                    Err("MissingAuthenticationToken"),           "unsigned"),
-            ("Bearer x".to_owned(), "AmazonSQS.SendMessage",                       "/",  "{}",                    Err("IncompleteSignature"),                  "not SigV4"),
+            // signed for, target, path, body, expected, why
+            (signed("sqs"), "AmazonSQS.SendMessage", "/", "{}", Ok(("sqs", "SendMessage")), "by the target"),
+            (signed("dynamodb"), "DynamoDB_20120810.PutItem", "/", "{}", Ok(("dynamodb", "PutItem")), "by the target"),
+            (signed("codedeploy"), "CodeDeploy_20141006.StopDeployment", "/", "{}",
+             Ok(("codedeploy", "StopDeployment")), "an unknown target goes by the scope"),
+            (signed("sns"), "", "/", "Action=Publish&a=b", Ok(("sns", "Publish")), "the query protocol"),
+            (signed("monitoring"), "", "/service/GraniteServiceVersion20100801/operation/DescribeAlarms", "",
+             Ok(("GraniteServiceVersion20100801", "DescribeAlarms")), "rpc-v2-cbor"),
+            (signed("sqs"), "", "/", "", Err("UnknownOperationException"), "names no operation"),
+            (String::new(), "AmazonSQS.SendMessage", "/", "{}", Err("MissingAuthenticationToken"), "unsigned"),
+            ("Bearer x".to_owned(), "AmazonSQS.SendMessage", "/", "{}", Err("IncompleteSignature"), "not SigV4"),
         ];
         for (authorization, target, path, body, expected, why) in cases {
             let read = read(&parcel(&authorization, target, path, body));
@@ -284,9 +288,11 @@ mod tests {
     fn the_access_key_id_says_who_calls() {
         #[rustfmt::skip]
         let cases = [
-            ("AKIDEXAMPLE",                  "arn:aws:iam::123456789012:root",                                            "any other key"),
-            ("LOCALROLEpointsman-dispatch",  "arn:aws:sts::123456789012:assumed-role/pointsman-dispatch/pointsman-dispatch", "a role"),
-            ("LOCALROLEa%3Db",               "arn:aws:sts::123456789012:assumed-role/a=b/a=b",                            "what a header cannot carry is encoded"),
+            ("AKIDEXAMPLE", "arn:aws:iam::123456789012:root", "any other key"),
+            ("LOCALROLEpointsman-dispatch",
+             "arn:aws:sts::123456789012:assumed-role/pointsman-dispatch/pointsman-dispatch", "a role"),
+            ("LOCALROLEa%3Db", "arn:aws:sts::123456789012:assumed-role/a=b/a=b",
+             "what a header cannot carry is encoded"),
         ];
         for (key, expected, why) in cases {
             assert_eq!(caller(key), expected, "{why}");

@@ -32,9 +32,13 @@ pub fn router(aws: Aws) -> Router {
 async fn serve(State(aws): State<Aws>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LARGEST_BODY_BYTES).await else {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "message": "The request is larger than any service takes." }));
+        return plain(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &json!({ "message": "The request is larger than any service takes." }),
+        );
     };
-    let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
+    let text =
+        |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
     let headers = parts.headers.iter().filter_map(text).collect();
     match handle(&aws, Parcel { path: parts.uri.path().to_owned(), headers, body: body.to_vec() }).await {
         Outcome::Answered(reply) => response(reply),

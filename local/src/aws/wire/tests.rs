@@ -30,7 +30,9 @@ async fn each_fault_is_what_its_name_says() {
         aws.ask("sqs", "us-east-1", "CreateQueue", json!({ "QueueName": "work" })).expect("a queue");
         let input = json!({ "QueueUrl": "/work", "MessageBody": "x" });
         let seen = send(&aws, "sqs", "AmazonSQS.SendMessage", &input).await;
-        let kind = |body: &Value| body["__type"].as_str().unwrap_or_default().rsplit('#').next().unwrap_or_default().to_owned();
+        let kind = |body: &Value| {
+            body["__type"].as_str().unwrap_or_default().rsplit('#').next().unwrap_or_default().to_owned()
+        };
         let seen = seen.map(|(status, body)| (status, kind(&body)));
         assert_eq!(seen.as_ref().map(|(status, code)| (*status, code.as_str())).map_err(|e| *e), expected, "{why}");
         assert_eq!(messages_in(&aws), effects, "{why}");
@@ -42,20 +44,23 @@ async fn errors_are_worded_as_each_service_words_them() {
     let aws = account();
     #[rustfmt::skip]
     let cases = [
-        // service          target                             status  __type                                                            query error
-        ("sqs",             "AmazonSQS.GetQueueUrl",           400,    "com.amazonaws.sqs#QueueDoesNotExist",                            Some("AWS.SimpleQueueService.NonExistentQueue;Sender")),
-        ("secretsmanager",  "secretsmanager.GetSecretValue",   400,    "ResourceNotFoundException",                                      None),
-        ("dynamodb",        "DynamoDB_20120810.DescribeTable", 400,    "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",     None),
-        ("events",          "AWSEvents.DescribeRule",          400,    "ResourceNotFoundException",                                      None),
-        ("events",          "AWSEvents.CreateArchive",         501,    "NotEmulated",                                                    None),
-        ("codedeploy",      "CodeDeploy_20141006.StopDeployment", 501, "NotEmulated",                                                    None),
+        // service, target, status, __type, query error
+        ("sqs", "AmazonSQS.GetQueueUrl", 400, "com.amazonaws.sqs#QueueDoesNotExist",
+         Some("AWS.SimpleQueueService.NonExistentQueue;Sender")),
+        ("secretsmanager", "secretsmanager.GetSecretValue", 400, "ResourceNotFoundException", None),
+        ("dynamodb", "DynamoDB_20120810.DescribeTable", 400,
+         "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", None),
+        ("events", "AWSEvents.DescribeRule", 400, "ResourceNotFoundException", None),
+        ("events", "AWSEvents.CreateArchive", 501, "NotEmulated", None),
+        ("codedeploy", "CodeDeploy_20141006.StopDeployment", 501, "NotEmulated", None),
     ];
     for (service, target, status, kind, query_error) in cases {
         let input = json!({ "QueueName": "nope", "SecretId": "nope", "TableName": "nope", "Name": "nope" });
         let Outcome::Answered(reply) = handle(&aws, parcel(service, target, &input)).await else { panic!("{target}") };
         let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
         assert_eq!((reply.status, &body["__type"]), (status, &json!(kind)), "{target}");
-        let header = |wanted: &str| reply.headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+        let header =
+            |wanted: &str| reply.headers.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
         assert_eq!(header("x-amzn-query-error"), query_error, "{target}");
         assert!(header("x-amzn-requestid").is_some_and(|id| id.len() == 36), "{target}");
     }
@@ -110,14 +115,15 @@ async fn the_port_serves_aws_and_what_is_local() {
                   Credential=AKID/20260831/eu-west-2/sqs/aws4_request, SignedHeaders=host, Signature=0";
     #[rustfmt::skip]
     let cases = [
-        // head                              body                                      status  part of the answer          why
-        (signed,                             r#"{"QueueName":"work"}"#,                200,    "https://sqs.eu-west-2.amazonaws.com/123456789012/work", "an operation"),
-        ("POST / HTTP/1.1",                  "{}",                                     403,    "MissingAuthenticationToken", "unsigned"),
-        ("GET /_local/mail HTTP/1.1",        "",                                       200,    "[]",                       "no mail"),
-        ("POST /_local/events HTTP/1.1",     r#"{"source":"aws.x","detail-type":"y"}"#, 202,   "id",                       "an event"),
-        ("POST /_local/events HTTP/1.1",     "nonsense",                               400,    "not a JSON object",        "not JSON"),
-        ("POST /_local/events HTTP/1.1",     r#"{"detail-type":"y"}"#,                 400,    "no source",                "no source"),
-        ("POST /_local/events HTTP/1.1",     r#"{"source":"aws.x"}"#,                  400,    "no detail-type",           "no detail-type"),
+        // head, body, status, part of the answer, why
+        (signed, r#"{"QueueName":"work"}"#, 200, "https://sqs.eu-west-2.amazonaws.com/123456789012/work",
+         "an operation"),
+        ("POST / HTTP/1.1", "{}", 403, "MissingAuthenticationToken", "unsigned"),
+        ("GET /_local/mail HTTP/1.1", "", 200, "[]", "no mail"),
+        ("POST /_local/events HTTP/1.1", r#"{"source":"aws.x","detail-type":"y"}"#, 202, "id", "an event"),
+        ("POST /_local/events HTTP/1.1", "nonsense", 400, "not a JSON object", "not JSON"),
+        ("POST /_local/events HTTP/1.1", r#"{"detail-type":"y"}"#, 400, "no source", "no source"),
+        ("POST /_local/events HTTP/1.1", r#"{"source":"aws.x"}"#, 400, "no detail-type", "no detail-type"),
     ];
     for (head, body, status, part, why) in cases {
         let (seen, answer) = over_tcp(address, head, body).await;

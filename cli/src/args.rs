@@ -1,0 +1,175 @@
+//! The command line: what can be asked, and what is common to all of it.
+
+use crate::failure::Failure;
+use crate::output::Report;
+use crate::session::Surroundings;
+use crate::{audit, completions, config, deliveries, executions, explain, send, start};
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  pointsman --local send events/push.json
+  pointsman --local deliveries list
+  pointsman executions show ex-0123456789abcdef0123
+  pointsman config plan pointsman.toml
+  pointsman explain --delivery 72d3162e-cc78-11e3-81ab-4c9367dc0958
+
+Exit codes:
+  0  done
+  1  failed or refused
+  2  the command line is wrong
+  3  there is no such delivery, execution, route or configuration
+
+With --json every command prints one JSON document; a list is an array of what show shows.";
+
+/// Decides which change runs on which pipeline, and can prove it: the operator's tool.
+#[derive(Debug, Parser)]
+#[command(name = "pointsman", version, about, after_help = EXAMPLES, max_term_width = 120)]
+pub(crate) struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Print one JSON document instead of a table
+    #[arg(long, global = true, env = "POINTSMAN_JSON", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+    /// Talk to `cargo local` instead of AWS: 127.0.0.1, any credentials, us-east-1
+    #[arg(long, global = true, env = "POINTSMAN_LOCAL", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub(crate) local: bool,
+    /// The port of the local AWS, with --local
+    #[arg(long, global = true, env = "POINTSMAN_AWS_PORT", value_name = "PORT", default_value_t = 4566)]
+    #[arg(hide_env_values = true)]
+    pub(crate) aws_port: u16,
+    /// The AWS region of Pointsman's stack; by default that of your AWS configuration
+    #[arg(long, global = true, env = "POINTSMAN_REGION", hide_env_values = true)]
+    pub(crate) region: Option<String>,
+    /// The state table
+    #[arg(long, global = true, env = "POINTSMAN_TABLE", value_name = "NAME", default_value = "pointsman")]
+    #[arg(hide_env_values = true)]
+    pub(crate) table: String,
+    /// The audit log's table
+    #[arg(long, global = true, env = "POINTSMAN_AUDIT_TABLE", value_name = "NAME", default_value = "pointsman-audit")]
+    #[arg(hide_env_values = true)]
+    pub(crate) audit_table: String,
+    /// The queue of changes
+    #[arg(long, global = true, env = "POINTSMAN_CHANGES_QUEUE", value_name = "NAME")]
+    #[arg(default_value = "pointsman-changes.fifo", hide_env_values = true)]
+    pub(crate) changes_queue: String,
+    /// The queue of its dead letters
+    #[arg(long, global = true, env = "POINTSMAN_DEAD_LETTERS_QUEUE", value_name = "NAME")]
+    #[arg(default_value = "pointsman-changes-dead.fifo", hide_env_values = true)]
+    pub(crate) dead_letters_queue: String,
+    /// Show times as they are (UTC) instead of how long ago they were
+    #[arg(long, global = true, env = "POINTSMAN_ABSOLUTE", hide_env_values = true)]
+    #[arg(action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
+    pub(crate) absolute: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Send(send::Args),
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
+    #[command(subcommand)]
+    Executions(executions::Command),
+    Start(start::Args),
+    #[command(subcommand)]
+    Config(config::Command),
+    Explain(Box<explain::Args>),
+    #[command(subcommand)]
+    Audit(audit::Command),
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) async fn run(&self, around: &Surroundings<'_>) -> Result<Report, Failure> {
+        let globals = &self.globals;
+        match &self.command {
+            Command::Send(args) => send::run(args, globals, around).await,
+            Command::Deliveries(command) => deliveries::run(command, globals, around).await,
+            Command::Executions(command) => executions::run(command, globals, around).await,
+            Command::Start(args) => start::run(args, globals, around).await,
+            Command::Config(command) => config::run(command, globals, around).await,
+            Command::Explain(args) => explain::run(args, globals, around).await,
+            Command::Audit(command) => audit::run(command, globals, around).await,
+            Command::Completions(args) => completions::run(args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Every command that does something, by its path.
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
+        let path = format!("{path} {}", command.get_name()).trim().to_owned();
+        if !command.has_subcommands() {
+            found.push((path, command.clone()));
+            return;
+        }
+        command.get_subcommands().for_each(|below| leaves(below, &path, found));
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_examples() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        assert!(found.len() >= 16, "{}", found.len());
+        for (path, command) in found {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty(), "{path} says what it does");
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains(&path), "{path} shows how it is called: {after:?}");
+        }
+    }
+
+    #[test]
+    fn every_example_can_be_parsed() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        let texts = found.iter().filter_map(|(_, command)| command.get_after_help().map(ToString::to_string));
+        for text in texts.chain([EXAMPLES.to_owned()]) {
+            for line in text.lines().map(str::trim).filter(|line| line.starts_with("pointsman ")) {
+                let call = line.split_once(" | ").map_or(line, |(before, _)| before);
+                let call = call.split_once(" > ").map_or(call, |(before, _)| before);
+                let words = words(call);
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("{line}: {error}");
+                }
+            }
+        }
+    }
+
+    /// Splits as a shell does, as far as the examples need it.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut is_quoted = false;
+        for character in line.chars() {
+            match (character, words.last_mut()) {
+                ('"' | '\'', _) => is_quoted = !is_quoted,
+                (' ', _) if !is_quoted => words.push(String::new()),
+                (other, Some(word)) => word.push(other),
+                (_, None) => {}
+            }
+        }
+        words
+    }
+}

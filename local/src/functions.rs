@@ -1,0 +1,195 @@
+//! Pointsman's own functions as Lambda runs them: cold at first, warm until they are forgotten, killed on request.
+
+use crate::aws::Aws;
+use crate::aws::lambda::{Answer, Handler, Invocation};
+use crate::aws::wire::{Wire, credentials_for};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SharedTimeSource;
+use pointsman::aws::AwsConfig;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A function as the template describes it.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// The name of its binary, which is the name of its crate.
+    pub binary: String,
+    /// The name of the role that it runs as.
+    pub role: String,
+    /// Where it runs.
+    pub region: String,
+    /// Its environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// The template names a binary that is not built in, or a variable is missing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unknown(pub String);
+
+/// Decides, for each invocation of a function, whether and when it is killed.
+pub type Reaper = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
+
+/// The functions of one account.
+#[derive(Clone)]
+pub struct Fleet {
+    aws: Aws,
+    reaper: Option<Reaper>,
+    generation: Arc<Mutex<u64>>,
+}
+
+impl std::fmt::Debug for Fleet {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Fleet")
+    }
+}
+
+impl Fleet {
+    /// Functions that run in `aws`; `reaper` kills some of them half way.
+    pub fn new(aws: &Aws, reaper: Option<Reaper>) -> Self {
+        Self { aws: aws.clone(), reaper, generation: Arc::default() }
+    }
+
+    /// Makes the next invocation of every function a cold start.
+    pub fn forget(&self) {
+        *crate::aws::lock(&self.generation) += 1;
+    }
+
+    /// The configuration that code running as `role` has.
+    pub fn config(&self, role: &str, region: &str) -> AwsConfig {
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials_for(role)))
+            .http_client(Wire::new(self.aws.clone()))
+            .time_source(SharedTimeSource::new(self.aws.clock()))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .build();
+        AwsConfig::emulated(sdk, "local")
+    }
+
+    /// The handler of one of Pointsman's functions.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub fn handler(&self, function: &Function) -> Result<Handler, Unknown> {
+        let variables = function.variables.clone();
+        let lookup = move |name: &str| variables.get(name).cloned();
+        let missing = |missing: pointsman::settings::Missing| Unknown(missing.to_string());
+        let config = self.config(&function.role, &function.region);
+        let name = function.binary.as_str();
+        Ok(match name {
+            "webhook" => {
+                let settings = pointsman_webhook::Settings::read(&lookup).map_err(missing)?;
+                let start = move || -> Starting<_> {
+                    let (config, settings) = (config.clone(), settings.clone());
+                    Box::pin(async { pointsman_webhook::App::start(config, settings).await.map_err(|e| e.to_string()) })
+                };
+                self.warm(name, start, |app, event, invocation| {
+                    Box::pin(async move {
+                        write(&pointsman_webhook::handle(&app, &read(event)?, &invocation.request_id).await)
+                    })
+                })
+            }
+            "dispatch" => {
+                let settings = pointsman_dispatch::Settings::read(&lookup).map_err(missing)?;
+                let start = move || -> Starting<_> {
+                    let (config, settings) = (config.clone(), settings.clone());
+                    Box::pin(async { Ok(pointsman_dispatch::App::start(config, settings).await) })
+                };
+                self.warm(name, start, |app, event, invocation| {
+                    Box::pin(async move {
+                        write(&pointsman_dispatch::handle(&app, &read(event)?, invocation.deadline).await)
+                    })
+                })
+            }
+            "record" => {
+                let settings = pointsman_record::Settings::read(&lookup).map_err(missing)?;
+                let start = move || -> Starting<_> {
+                    let (config, settings) = (config.clone(), settings.clone());
+                    Box::pin(async { Ok(pointsman_record::App::start(config, settings).await) })
+                };
+                self.warm(name, start, |app, event, _| {
+                    Box::pin(async move {
+                        pointsman_record::handle(&app, &read(event)?).await.map_err(|error| error.to_string())?;
+                        Ok(Value::Null)
+                    })
+                })
+            }
+            "sweep" => {
+                let settings = pointsman_sweep::Settings::read(&lookup).map_err(missing)?;
+                let start = move || -> Starting<_> {
+                    let (config, settings) = (config.clone(), settings.clone());
+                    Box::pin(async { Ok(pointsman_sweep::App::start(config, settings).await) })
+                };
+                self.warm(name, start, |app, _, invocation| {
+                    Box::pin(async move {
+                        let summary = pointsman_sweep::handle(&app, invocation.deadline).await;
+                        write(&summary.map_err(|error| error.to_string())?)
+                    })
+                })
+            }
+            other => return Err(Unknown(format!("there is no function {other}"))),
+        })
+    }
+
+    /// A handler that starts its app on the first invocation and keeps it for the next ones.
+    fn warm<A: Send + Sync + 'static>(
+        &self,
+        name: &str,
+        start: impl Fn() -> Starting<A> + Send + Sync + 'static,
+        handle: impl Fn(Arc<A>, Value, Invocation) -> Answer + Send + Sync + 'static,
+    ) -> Handler {
+        let kept: Arc<tokio::sync::Mutex<Option<(u64, Arc<A>)>>> = Arc::default();
+        let (start, handle) = (Arc::new(start), Arc::new(handle));
+        let (fleet, name) = (self.clone(), name.to_owned());
+        Arc::new(move |event: Value, invocation: Invocation| -> Answer {
+            let (kept, start, handle) = (kept.clone(), start.clone(), handle.clone());
+            let (fleet, name) = (fleet.clone(), name.clone());
+            Box::pin(async move {
+                let work = async {
+                    let generation = *crate::aws::lock(&fleet.generation);
+                    let mut slot = kept.lock().await;
+                    let app = match &*slot {
+                        Some((born, app)) if *born == generation => app.clone(),
+                        _ => {
+                            let app = Arc::new(start().await?);
+                            *slot = Some((generation, app.clone()));
+                            app
+                        }
+                    };
+                    drop(slot);
+                    handle(app, event, invocation).await
+                };
+                match fleet.reaper.as_ref().and_then(|reaper| reaper(&name)) {
+                    None => work.await,
+                    Some(after) => {
+                        let outcome = tokio::time::timeout(after, work).await;
+                        if outcome.is_err() {
+                            // A killed sandbox is gone: the next invocation starts cold.
+                            *kept.lock().await = None;
+                        }
+                        outcome.unwrap_or_else(|_| Err("killed".to_owned()))
+                    }
+                }
+            })
+        })
+    }
+}
+
+/// A cold start under way.
+type Starting<A> = Pin<Box<dyn Future<Output = Result<A, String>> + Send>>;
+
+fn read<T: serde::de::DeserializeOwned>(event: Value) -> Result<T, String> {
+    serde_json::from_value(event).map_err(|error| format!("the event cannot be read: {error}"))
+}
+
+fn write(answer: &impl serde::Serialize) -> Result<Value, String> {
+    serde_json::to_value(answer).map_err(|error| format!("the answer cannot be written: {error}"))
+}

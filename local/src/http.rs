@@ -1,0 +1,67 @@
+//! The service's own HTTP port: the routes of `template.yaml`, and `GET /healthz`.
+
+use crate::runner::Local;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+/// How much of a body is read before the connection is given up, in bytes. What is over the function's own bound is
+/// read and thrown away up to here: a client that is cut off while it still writes sees a reset, not the status.
+const READ_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Serves the routes of the API.
+pub fn router(local: Local) -> Router {
+    Router::new().fallback(serve).with_state(local)
+}
+
+async fn serve(State(local): State<Local>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if parts.method == Method::GET && parts.uri.path() == "/healthz" {
+        return plain(StatusCode::OK, &json!({ "status": "ok" }));
+    }
+    let Ok(body) = axum::body::to_bytes(body, READ_BYTES_MAX).await else {
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "error": "the body is too large" }));
+    };
+    answer(&local, &parts.method, parts.uri.path(), &parts.headers, body).await
+}
+
+async fn answer(local: &Local, method: &Method, path: &str, headers: &HeaderMap, body: Bytes) -> Response {
+    let pairs = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    match local.http(method.as_str(), path, &pairs.collect::<Vec<_>>(), &body).await {
+        Some(Ok(answer)) => of_function(&answer),
+        Some(Err(why)) => {
+            tracing::error!(path, why, "the function failed");
+            // API Gateway's own answer to a function that fails.
+            plain(StatusCode::BAD_GATEWAY, &json!({ "message": "Internal server error" }))
+        }
+        None if local.wired.routes.iter().any(|route| route.path == path) => {
+            plain(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "this method is not for this path" }))
+        }
+        None => plain(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing here; try POST /webhook" })),
+    }
+}
+
+fn of_function(answer: &Value) -> Response {
+    let status = answer["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
+    let mut response = Response::new(Body::from(answer["body"].as_str().unwrap_or_default().to_owned()));
+    *response.status_mut() =
+        status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_GATEWAY);
+    for (name, value) in answer["headers"].as_object().into_iter().flatten() {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let value = HeaderValue::from_str(value.as_str().unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn plain(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

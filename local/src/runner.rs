@@ -1,0 +1,205 @@
+//! Everything at once: an account, Pointsman laid down in it from `template.yaml`, a configuration, its pipelines.
+
+use crate::aws::{ACCOUNT, Aws, Behaviour, Failure};
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::functions::{Fleet, Reaper};
+use crate::pipelines;
+use crate::template::Template;
+use crate::wiring::{Wired, WiringError, lay_down};
+use base64::Engine as _;
+use pointsman::config::{self, Problem};
+use pointsman::ledger::{Ledger, LedgerError, Publication};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// The wiring, as it is deployed.
+pub const TEMPLATE: &str = include_str!("../../template.yaml");
+/// The configuration that runs when none is named.
+pub const DEFAULT_CONFIG: &str = include_str!("../../examples/shop/pointsman.toml");
+/// The webhook secret when none is given.
+pub const DEFAULT_SECRET: &str = "local-webhook-secret";
+/// The stack's name: tables and queues are named after it.
+pub const STACK: &str = "pointsman";
+/// Where the stack is.
+pub const REGION: &str = "us-east-1";
+
+/// What to start.
+pub struct Options {
+    /// How the account behaves.
+    pub behaviour: Behaviour,
+    /// What goes wrong in it.
+    pub faults: Faults,
+    /// Decides every identifier.
+    pub seed: u64,
+    /// The webhook secret.
+    pub secret: String,
+    /// The configuration's text; `None` publishes none.
+    pub config: Option<String>,
+    /// Its name, for errors.
+    pub config_name: String,
+    /// Pipelines given as CreatePipeline JSON; the others that the configuration names are made up.
+    pub pipelines: Vec<Value>,
+    /// Kills functions half way.
+    pub reaper: Option<Reaper>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            behaviour: Behaviour::default(),
+            faults: Faults::none(),
+            seed: 1,
+            secret: DEFAULT_SECRET.to_owned(),
+            config: Some(DEFAULT_CONFIG.to_owned()),
+            config_name: "examples/shop/pointsman.toml".to_owned(),
+            pipelines: Vec::new(),
+            reaper: None,
+        }
+    }
+}
+
+/// Why it could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The account itself could not be opened.
+    #[error("the local AWS could not be opened: {0}")]
+    Account(String),
+    /// The template could not be laid down.
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    /// The configuration has errors.
+    #[error("the configuration has errors:\n{0}")]
+    Config(String),
+    /// The configuration could not be published.
+    #[error("the configuration could not be published: {0}")]
+    Publish(#[from] LedgerError),
+    /// A pipeline was refused.
+    #[error("pipeline {name}: {code}: {message}", code = failure.code, message = failure.message)]
+    Pipeline {
+        /// Which.
+        name: String,
+        /// What CodePipeline says.
+        failure: Failure,
+    },
+}
+
+/// Pointsman on a local AWS.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// The account.
+    pub aws: Aws,
+    /// The functions in it.
+    pub fleet: Fleet,
+    /// What the template laid down.
+    pub wired: Wired,
+    /// Warnings about the configuration.
+    pub warnings: Vec<String>,
+}
+
+impl Local {
+    /// Starts everything. Time passes only while [`Local::run`] is polled.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(clock: Clock, options: Options) -> Result<Self, StartError> {
+        let Options { behaviour, faults, seed, secret, config, config_name, pipelines, reaper } = options;
+        let aws = Aws::new(clock, behaviour, faults, seed).map_err(|failure| StartError::Account(failure.message))?;
+        let fleet = Fleet::new(&aws, reaper);
+        let template = Template::read(TEMPLATE, STACK, REGION, ACCOUNT).map_err(WiringError::from)?;
+        let wired = lay_down(&aws, &template, &fleet, &|_| secret.clone())?;
+        let mut local = Self { aws, fleet, wired, warnings: Vec::new() };
+        let given: BTreeSet<String> = pipelines.iter().filter_map(name_of).collect();
+        for declaration in pipelines {
+            local.lay_down_pipeline(declaration)?;
+        }
+        if let Some(text) = config {
+            local.publish(&text, &config_name, &given).await?;
+        }
+        Ok(local)
+    }
+
+    fn lay_down_pipeline(&self, given: Value) -> Result<(), StartError> {
+        let name = name_of(&given).unwrap_or_default();
+        // CreatePipeline's input holds the declaration and its tags; a declaration alone will do.
+        let (declaration, tags) = match given.get("pipeline") {
+            Some(declaration) => (declaration.clone(), given.get("tags").cloned().unwrap_or_default()),
+            None => (given, Value::Null),
+        };
+        let laid = self.aws.codepipeline().lay_down(&self.aws, REGION, declaration, tags);
+        laid.map_err(|failure| StartError::Pipeline { name, failure })
+    }
+
+    /// Publishes a configuration and makes the pipelines that it names, except those in `given`.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn publish(&mut self, text: &str, name: &str, given: &BTreeSet<String>) -> Result<(), StartError> {
+        let lines = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let checked = config::parse(text, name, REGION).map_err(|all| StartError::Config(lines(all).join("\n")))?;
+        let config = checked.config;
+        pipelines::make_named(&self.aws, &config, given)
+            .map_err(|(name, failure)| StartError::Pipeline { name, failure })?;
+        self.warnings = lines(checked.warnings);
+        let ledger = self.ledger();
+        let before = ledger.live_configuration().await?;
+        let publication = Publication { source: text, config: &config, by: "local" };
+        ledger.publish(before.as_ref(), &publication, self.aws.clock().now()).await?;
+        Ok(())
+    }
+
+    /// A client of the ledger, as an operator has it.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new(&self.fleet.config("operator", REGION), STACK.to_owned(), format!("{STACK}-audit"))
+    }
+
+    /// Lets time pass in the account, for as long as it is polled.
+    pub async fn run(&self) {
+        self.aws.run().await;
+    }
+
+    /// Sends one HTTP request through the API, as API Gateway would hand it over. `None`: no such route.
+    pub async fn http(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(String, Vec<u8>)],
+        body: &[u8],
+    ) -> Option<Result<Value, String>> {
+        let route = self.wired.routes.iter().find(|route| route.path == path && route.method == method)?;
+        let event = proxy_event(&self.aws.uuid(), method, path, headers, body);
+        Some(self.aws.lambda().invoke(&self.aws, &route.function, event).await)
+    }
+}
+
+fn name_of(given: &Value) -> Option<String> {
+    let declaration = given.get("pipeline").unwrap_or(given);
+    Some(declaration.get("name")?.as_str()?.to_owned())
+}
+
+/// A request as API Gateway's REST API hands it to a function. Every media type is binary (the template says so), so
+/// every body is base64.
+fn proxy_event(request_id: &str, method: &str, path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) -> Value {
+    let mut single = Map::new();
+    let mut multi: Map<String, Value> = Map::new();
+    for (name, value) in headers {
+        let text = String::from_utf8_lossy(value).into_owned();
+        single.insert(name.clone(), text.clone().into());
+        if let Value::Array(all) = multi.entry(name.clone()).or_insert_with(|| json!([])) {
+            all.push(text.into());
+        }
+    }
+    json!({
+        "resource": path, "path": path, "httpMethod": method,
+        "headers": single, "multiValueHeaders": multi,
+        "queryStringParameters": null, "multiValueQueryStringParameters": null,
+        "pathParameters": null, "stageVariables": null,
+        "requestContext": {
+            "accountId": ACCOUNT, "apiId": "local", "requestId": request_id, "stage": "live",
+            "httpMethod": method, "path": path, "resourcePath": path, "protocol": "HTTP/1.1",
+            "identity": { "sourceIp": "127.0.0.1" },
+        },
+        "body": base64::engine::general_purpose::STANDARD.encode(body),
+        "isBase64Encoded": true,
+    })
+}
