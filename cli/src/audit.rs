@@ -266,7 +266,14 @@ mod tests {
             chain_view("execution#ex-1".into(), &tampered, true),
             chain_view("execution#ex-1".into(), &chain(), true),
         ];
-        insta::assert_snapshot!(text(&chains, &style_for_tests()), @"");
+        insta::assert_snapshot!(text(&chains, &style_for_tests()), @r"
+        CHAIN           ENTRIES  STATUS
+        execution#ex-1  1        broken  execution#ex-1: entry 1 is missing
+        configuration   0        holds
+        execution#ex-1  2        holds
+
+        3 chains, 3 entries: 1 chain does not hold
+        ");
     }
 
     #[test]

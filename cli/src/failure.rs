@@ -60,13 +60,13 @@ mod tests {
     fn each_failure_has_its_exit_code() {
         #[rustfmt::skip]
         let cases = [
-            (Failure::Refused("r".into()),                                                    1, "refused"),
+            (Failure::Refused("r".into()), 1, "refused"),
             (Failure::Usage("u".into()),                                                      2, "the command line"),
             (Failure::NotFound("n".into()),                                                   3, "not there"),
             (Failure::Run(RunError::NoExecution(ExecutionId::named("ex-1"))),                 3, "no such execution"),
             (Failure::Run(RunError::Contended(ExecutionId::named("ex-1"))),                   1, "others saved first"),
             (Failure::Call(CallError::Lost("timeout".into())),                                1, "no answer"),
-            (LedgerError::Conflict.into(),                                                    1, "somebody else was first"),
+            (LedgerError::Conflict.into(), 1, "somebody else was first"),
         ];
         for (failure, code, why) in cases {
             assert_eq!(failure.exit_code(), code, "{why}");

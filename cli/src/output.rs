@@ -4,7 +4,6 @@ use crate::args::Globals;
 use crate::failure::Failure;
 use crate::text::{invisible_escaped, plain};
 use serde::Serialize;
-use serde_json::Value;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -16,7 +15,7 @@ const FAILED: u8 = 1;
 #[must_use]
 pub(crate) struct Report {
     text: String,
-    json: Value,
+    json: String,
     notes: Vec<String>,
     is_ok: bool,
 }
@@ -24,8 +23,7 @@ pub(crate) struct Report {
 impl Report {
     /// It was done. `text` may span lines and hold colours; what strangers wrote in it is escaped already.
     pub(crate) fn new(text: String, json: &impl Serialize) -> Self {
-        // Our own types always serialise.
-        Self { text, json: serde_json::to_value(json).unwrap_or_default(), notes: Vec::new(), is_ok: true }
+        Self { text, json: json_text(json), notes: Vec::new(), is_ok: true }
     }
 
     /// The same, with exit code 1 unless `is_ok`.
@@ -52,7 +50,7 @@ pub(crate) fn finish(outcome: Result<Report, Failure>, globals: &Globals) -> Exi
     match outcome {
         Ok(report) => {
             report.notes.iter().for_each(|note| complain(note));
-            let printed = if globals.json { json_text(&report.json) } else { lines(&report.text) };
+            let printed = if globals.json { report.json } else { lines(&report.text) };
             match print(&printed) {
                 Ok(()) if report.is_ok => ExitCode::SUCCESS,
                 Ok(()) => ExitCode::from(FAILED),
@@ -88,7 +86,8 @@ fn complain(sentence: &str) {
 }
 
 /// JSON for programs that a person may see too: what would move a terminal's cursor is escaped.
-fn json_text(value: &Value) -> String {
+fn json_text(value: &impl Serialize) -> String {
+    // Our own types always serialise; from text to text, fields keep their order.
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let escape = |character: char| {
         let units = |character: char| {
@@ -112,7 +111,7 @@ fn lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn json_moves_no_cursor_and_reads_back() {

@@ -123,7 +123,9 @@ async fn remote(globals: &Globals) -> Result<AwsConfig, Failure> {
 }
 
 /// Looks again and again until `look` finds something, for [`WAIT`] at most; `None` when it does not.
-pub(crate) async fn wait_for<T>(mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>) -> Result<Option<T>, Failure> {
+pub(crate) async fn wait_for<T>(
+    mut look: impl AsyncFnMut() -> Result<Option<T>, Failure>,
+) -> Result<Option<T>, Failure> {
     let looking = async {
         loop {
             if let Some(found) = look().await? {
@@ -147,16 +149,15 @@ mod tests {
     #[test]
     fn the_operator_is_whoever_the_environment_names() {
         #[rustfmt::skip]
-        let cases: [(&[(&str, &str)], &str, &str); 4] = [
-            (&[("USER", "ada")],                    "operator:ada",     "as everywhere"),
-            (&[("USER", ""), ("LOGNAME", "grace")], "operator:grace",   "an empty name is none"),
-            (&[("USERNAME", "joan")],               "operator:joan",    "on Windows"),
-            (&[],                                   "operator:unknown", "in a bare container"),
+        let cases = [
+            (vec![("USER", "ada")],                    "operator:ada",     "as everywhere"),
+            (vec![("USER", ""), ("LOGNAME", "grace")], "operator:grace",   "an empty name is none"),
+            (vec![("USERNAME", "joan")],               "operator:joan",    "on Windows"),
+            (vec![],                                   "operator:unknown", "in a bare container"),
         ];
         for (environment, expected, why) in cases {
-            let lookup = |name: &str| {
-                environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-            };
+            let lookup =
+                |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
             let around = Surroundings { lookup: &lookup, clock: || Timestamp::UNIX_EPOCH, is_terminal: false };
             assert_eq!(around.operator(), expected, "{why}");
         }

@@ -64,9 +64,7 @@ pub(crate) async fn run(args: &Args, globals: &Globals, around: &Surroundings<'_
     })
     .await?;
     match (settled, last) {
-        (Some(view), _) => {
-            Ok(Report::new(view.text(&style), &view).ok_if(view.status == Status::Executed))
-        }
+        (Some(view), _) => Ok(Report::new(view.text(&style), &view).ok_if(view.status == Status::Executed)),
         (None, Some(view)) => Ok(Report::new(view.text(&style), &view)
             .note(format!("not settled after {} s; `pointsman deliveries show {manual}` tells more", WAIT.as_secs()))
             .ok_if(false)),

@@ -178,12 +178,17 @@ mod tests {
         let problems = config::parse(text, "p.toml", "us-east-1").unwrap_err();
         let report = refused(&problems);
         assert!(!report.is_ok());
-        insta::assert_snapshot!(with_warnings(&problems, "not a configuration: 2 errors"), @"");
+        insta::assert_snapshot!(with_warnings(&problems, "not a configuration: 2 errors"), @r#"
+        p.toml:2:1: routes[0]: the route starts nothing; write one of pipeline, build, workflow
+        p.toml:2:1: warning: routes[0].branch: missing: every branch starts it; write branch = ["**"] if that is meant
+        p.toml:5:1: routes[0].brnach: unknown key; did you mean "branch"?
+        not a configuration: 2 errors
+        "#);
     }
 
     #[test]
     fn a_summary_counts() {
-        let text = "version = 1\n[[routes]]\nrepository = \"a/b\"\non = \"push\"\nbuild = \"x\"\n";
+        let text = "version = 1\n[[routes]]\nrepository = \"a/b\"\non = \"push\"\nbuild = \"checks\"\n";
         let checked = config::parse(text, "p.toml", "us-east-1").unwrap();
         assert_eq!(summary(&checked.config), "1 route, 1 repository, 0 environments, 0 systems, 0 groups");
     }

@@ -43,7 +43,7 @@ struct PlanView<'a> {
 pub(super) async fn run(args: &FileArgs, session: &Session) -> Result<Report, Failure> {
     let text = read(&args.file)?;
     let region = args.region(session);
-    let Checked { config, mut warnings } = match config::parse(&text, &args.file, region) {
+    let Checked { config, warnings } = match config::parse(&text, &args.file, region) {
         Ok(checked) => checked,
         Err(problems) => return Ok(refused(&problems)),
     };
@@ -67,9 +67,8 @@ pub(super) async fn run(args: &FileArgs, session: &Session) -> Result<Report, Fa
         pipelines: &pipelines,
         pipelines_not_looked_at,
     };
-    let json = serde_json::to_value(&view).unwrap_or_default();
     let text = text_of(live_version, &changes, &pipelines, pipelines_not_looked_at);
-    Ok(Report::new(with_warnings(&std::mem::take(&mut warnings), &text), &json))
+    Ok(Report::new(with_warnings(&warnings, &text), &view))
 }
 
 async fn pipelines(session: &Session, config: &Config) -> Result<(Vec<PipelineView>, usize), Failure> {
@@ -139,7 +138,8 @@ mod tests {
     #[test]
     fn people_get_the_changes_and_what_runs_beside_them() {
         let route = |branch: &str| {
-            format!("version = 1\n[[routes]]\nrepository = \"acme/shop\"\non = \"push\"\nbranch = [\"{branch}\"]\npipeline = \"shop\"\n")
+            let route = "repository = \"acme/shop\"\non = \"push\"\npipeline = \"shop\"\n";
+            format!("version = 1\n[[routes]]\n{route}branch = [\"{branch}\"]\n")
         };
         let changes = diff(&parsed(&route("main")), &parsed(&route("production")));
         let view = |starts_itself: &[&str], unreachable: Option<&str>| PipelineView {
@@ -153,7 +153,14 @@ mod tests {
             view(&[], Some("PipelineNotFoundException: no such pipeline")),
             view(&[], None),
         ];
-        insta::assert_snapshot!(text_of(Some(3), &changes, &pipelines, 2), @"");
+        insta::assert_snapshot!(text_of(Some(3), &changes, &pipelines, 2), @r#"
+        this would follow version 3
+        ~ route shop of acme/shop
+            branch[0]: "main" -> "production"
+        warning: pipeline shop in us-east-1 starts itself, so a push would run it twice: it has 1 trigger(s) of its own
+        warning: pipeline shop in us-east-1 cannot be looked at: PipelineNotFoundException: no such pipeline
+        warning: 2 more pipelines were not looked at
+        "#);
         assert_eq!(text_of(Some(3), &[], &[], 0), "nothing would change about version 3");
         assert_eq!(text_of(None, &[], &[], 0), "no configuration is live yet; this would be version 1");
     }

@@ -8,6 +8,9 @@ use pointsman::config::{self, Checked};
 use pointsman::ledger::{LedgerError, Publication};
 use serde_json::json;
 
+const CONFLICT: &str = "somebody else pushed a configuration at the same time, and nothing of this one is live: \
+                        look at `pointsman config plan` and push again";
+
 /// Checks and publishes.
 pub(super) async fn run(args: &FileArgs, session: &Session) -> Result<Report, Failure> {
     let source = read(&args.file)?;
@@ -20,11 +23,7 @@ pub(super) async fn run(args: &FileArgs, session: &Session) -> Result<Report, Fa
     let version = match session.ledger.publish(before.as_ref(), &publication, session.now()).await {
         Ok(version) => version,
         Err(LedgerError::Conflict) => {
-            return Err(Failure::Refused(
-                "somebody else pushed a configuration at the same time, and theirs may be live; nothing of this one is: \
-                 look at `pointsman config plan` and push again"
-                    .to_owned(),
-            ));
+            return Err(Failure::Refused(CONFLICT.to_owned()));
         }
         Err(error) => return Err(error.into()),
     };

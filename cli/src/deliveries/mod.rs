@@ -31,7 +31,8 @@ pub(crate) enum Command {
     #[command(after_help = LIST_EXAMPLES)]
     List {
         /// How many at most
-        #[arg(long, value_name = "COUNT", default_value_t = LISTED, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        #[arg(long, value_name = "COUNT", default_value_t = LISTED)]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
     },
     /// Show what became of one delivery, and why

@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn a_letter_is_called_by_what_it_is_about() {
         let sha = "a".repeat(40);
-        let manual = format!(r#"{{"manual":"manual-1","repository":"acme/shop","route":"r","sha":"{sha}","reason":"w"}}"#);
+        let manual =
+            format!(r#"{{"manual":"manual-1","repository":"acme/shop","route":"r","sha":"{sha}","reason":"w"}}"#);
         #[rustfmt::skip]
         let cases = [
             (manual.as_str(),         Some("manual-1"), "a start by hand"),
@@ -181,7 +182,15 @@ mod tests {
             missing: vec!["d9".into()],
             is_cut_off: true,
         };
-        insta::assert_snapshot!(text(&done), @"");
+        insta::assert_snapshot!(text(&done), @r"
+        3 dead letters are back in the queue
+          d1
+          d2
+        1 of them cannot be read and may come back
+        3 others stay where they are
+        no dead letter d9
+        stopped after 2000: call it again for the rest
+        ");
         assert_eq!(text(&Redriven::default()), "no dead letters");
     }
 }

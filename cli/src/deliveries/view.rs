@@ -77,7 +77,8 @@ pub(crate) async fn views(ledger: &Ledger, deliveries: &[Delivery]) -> Result<Ve
     let ids: BTreeSet<&ExecutionId> =
         deliveries.iter().flat_map(|delivery| &delivery.plan).map(|planned| &planned.execution).collect();
     let executions = ledger.executions(&ids.into_iter().cloned().collect::<Vec<_>>()).await?;
-    let executions: BTreeMap<_, _> = executions.into_iter().map(|execution| (execution.id.clone(), execution)).collect();
+    let executions: BTreeMap<_, _> =
+        executions.into_iter().map(|execution| (execution.id.clone(), execution)).collect();
     Ok(deliveries.iter().map(|delivery| DeliveryView::of(delivery, &executions)).collect())
 }
 
@@ -90,7 +91,11 @@ impl DeliveryView {
                 let execution = executions.get(&planned.execution).filter(|_| planned.overtaken_by.is_none());
                 let overtaken = execution.and_then(|execution| match &execution.start {
                     Start::Overtaken { by } => Some(by.clone()),
-                    _ => None,
+                    Start::Requested { .. }
+                    | Start::Asked { .. }
+                    | Start::Started { .. }
+                    | Start::Refused { .. }
+                    | Start::Unknown { .. } => None,
                 });
                 let overtaken_by = planned.overtaken_by.clone().or(overtaken);
                 RouteView {
@@ -250,7 +255,21 @@ mod tests {
 
     #[test]
     fn people_get_a_story() {
-        insta::assert_snapshot!(view().text(&style_for_tests()), @"");
+        insta::assert_snapshot!(view().text(&style_for_tests()), @r"
+        Delivery    d1
+        Status      executed
+        Event       push
+        Repository  acme/shop
+        Ref         refs/heads/ma\u{1b}in
+        Commit      bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb  fix\u{1b}[2J it
+        Sender      ada
+        Received    2m ago
+
+        ROUTE  EXECUTION  STATUS     AWS EXECUTION OR NEWER DELIVERY
+        shop   ex-1       running    aws-1
+        docs   ex-2       overtaken  d0
+        late   ex-3       planned    -
+        ");
     }
 
     #[test]
@@ -258,7 +277,11 @@ mod tests {
         let mut ignored = view();
         ignored.status = Status::Ignored;
         ignored.reason = "no route matches: ".to_owned() + &"r".repeat(100);
-        insta::assert_snapshot!(list(&[view(), ignored], &style_for_tests()), @"");
+        insta::assert_snapshot!(list(&[view(), ignored], &style_for_tests()), @r"
+        WHEN    DELIVERY  EVENT  REPOSITORY  REF                    COMMIT   STATUS    EXECUTIONS OR REASON
+        2m ago  d1        push   acme/shop   refs/heads/ma\u{1b}in  bbbbbbb  executed  ex-1
+        2m ago  d1        push   acme/shop   refs/heads/ma\u{1b}in  bbbbbbb  ignored   no route matches: rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr…
+        ");
         assert_eq!(list(&[], &style_for_tests()), "no deliveries in the last 90 days");
     }
 }

@@ -59,7 +59,8 @@ pub(crate) struct ListArgs {
     #[arg(long)]
     sha: Option<Sha>,
     /// How many at most
-    #[arg(long, value_name = "COUNT", default_value_t = LISTED, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "COUNT", default_value_t = LISTED)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
 }
 

@@ -6,7 +6,7 @@ use crate::output::Report;
 use crate::session::Session;
 use crate::text::Style;
 use pointsman::aws::CallError;
-use pointsman::domain::execution::{Execution, Start};
+use pointsman::domain::execution::{Execution, Start, Status, TargetKind};
 use serde_json::json;
 
 const EXAMPLES: &str = "\
@@ -49,8 +49,15 @@ pub(super) async fn run(args: &Args, session: &Session, style: &Style) -> Result
         }
     }
     let execution = act::find(session, &args.id).await?;
+    let note = match execution.status {
+        Status::AwaitingApproval if !args.abandon => {
+            "AWS stops it once the approval is answered; --abandon stops it now"
+        }
+        _ if args.abandon || execution.target.kind == TargetKind::Build => "AWS is stopping it",
+        _ => "AWS stops it once what is in progress has ended",
+    };
     let view = view::load(session, execution).await?;
-    Ok(Report::new(view.text(style), &view).note("AWS is stopping it"))
+    Ok(Report::new(view.text(style), &view).note(note))
 }
 
 /// AWS's id of an execution that can be stopped.
@@ -73,7 +80,6 @@ fn stoppable(execution: &Execution) -> Result<&str, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pointsman::domain::execution::Status;
 
     #[test]
     fn only_what_runs_can_be_stopped() {

@@ -1,6 +1,7 @@
 //! What happened to an execution, in order: what Pointsman wrote into the audit log, and what AWS reported.
 //!
-//! AWS reports whole seconds, and the audit log has more: within one second the order is that of cause and effect.
+//! AWS reports whole seconds, and the audit log has more. Within one second the order is that of cause and effect,
+//! and what AWS reported is placed no earlier than what came before it: times never run backwards.
 
 use jiff::Timestamp;
 use pointsman::domain::audit::Entry;
@@ -44,7 +45,12 @@ pub(super) fn timeline(chain: &[Entry], observed: Option<&Observed>) -> Vec<Mome
     }
     // Stable: what shares its rank keeps the order of the audit log.
     moments.sort_by_key(|(second, rank, moment)| (*second, *rank, moment.at));
-    moments.into_iter().map(|(_, _, moment)| moment).collect()
+    let mut latest = Timestamp::MIN;
+    let placed = moments.into_iter().map(|(_, _, moment)| {
+        latest = latest.max(moment.at);
+        Moment { at: latest, ..moment }
+    });
+    placed.collect()
 }
 
 /// What AWS reported of the whole, its stages and its actions.
@@ -55,15 +61,18 @@ fn reported(observed: &Observed, chain: &[Entry]) -> Vec<(Timestamp, Rank, Strin
         let is_told = |state: State| {
             let status = Observed { whole: Some(of(whole.mark, state)), ..Observed::default() }.status();
             let words = status.map(|status| status.as_str()).unwrap_or_default();
-            chain.iter().any(|entry| entry.what.rsplit_once(' ').is_some_and(|(how, what)| {
-                matches!(how, "reported" | "found") && what == words
-            }))
+            chain.iter().any(|entry| {
+                entry
+                    .what
+                    .rsplit_once(' ')
+                    .is_some_and(|(how, what)| matches!(how, "reported" | "found") && what == words)
+            })
         };
         if let Some((_, at)) = whole.began.filter(|_| !is_told(State::Started)) {
             moments.push((at, (0, 1), "AWS started it".to_owned()));
         }
         if let Some(at) = whole.ended_at().filter(|_| !is_told(whole.mark.state)) {
-            moments.push((at, (usize::MAX, 1), format!("it {}", past(whole.mark.state))));
+            moments.push((at, (usize::MAX, 1), format!("the execution {}", past(whole.mark.state))));
         }
     }
     let order = stages_in_order(observed);
@@ -144,9 +153,11 @@ fn particular(name: &str, value: &Value) -> Option<String> {
         Value::String(text) if name == "sha" => text.chars().take(SHORT_SHA).collect(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => return None,
-        Value::Array(items) => {
-            items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join(" ")
-        }
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join(" "),
         Value::Object(target) => {
             let field = |name| target.get(name).and_then(Value::as_str);
             match (field("kind"), field("name"), field("region")) {
@@ -154,7 +165,9 @@ fn particular(name: &str, value: &Value) -> Option<String> {
                 _ => value.to_string(),
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Bool(true) => return Some(name.replace('_', " ")),
+        Value::Bool(false) => return None,
+        Value::Null | Value::Number(_) => value.to_string(),
     };
     Some(match name {
         "aws_id" => format!("AWS execution {text}"),
@@ -233,7 +246,21 @@ mod tests {
             stage("Build", 1, Succeeded),
             Report::Whole { mark: mark(1, Succeeded), trigger: None },
         ]);
-        insta::assert_snapshot!(lines(&chain, &observed), @"");
+        insta::assert_snapshot!(lines(&chain, &observed), @r"
+         100 requested: by ada, delivery d1, route shop
+         200 start intended: ask 1, sha aaaaaaa, pipeline shop in us-east-1
+         900 start answered: AWS execution aws-1
+         900 AWS started it
+         900 stage Source started
+         900 action Source/Source started
+         900 action Source/Source succeeded
+         900 stage Source succeeded
+         900 stage Build started
+         900 action Build/Build started
+        1000 action Build/Build succeeded
+        1000 stage Build succeeded
+        1800 reported succeeded
+        ");
     }
 
     #[test]
@@ -246,7 +273,12 @@ mod tests {
             ("operator:ada", "stop intended", json!({ "reason": "wrong commit", "abandon": false }), 5_500),
             ("operator:ada", "stop refused", json!({ "reason": "" }), 5_600),
         ]);
-        insta::assert_snapshot!(lines(&chain, &failed), @"");
+        insta::assert_snapshot!(lines(&chain, &failed), @r"
+           0 AWS started it
+        5500 stop intended by operator ada: wrong commit
+        5600 stop refused by operator ada
+        9000 the execution failed
+        ");
         assert_eq!(timeline(&[], None), Vec::new());
     }
 }

@@ -4,6 +4,7 @@ use super::timeline::{Moment, stages_in_order, timeline};
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::text::{Style, cell, cell_or_dash, cut};
+use comfy_table::Cell;
 use jiff::Timestamp;
 use pointsman::domain::audit::Entry;
 use pointsman::domain::change::{DeliveryId, Sha};
@@ -186,9 +187,8 @@ impl View {
             parts.push(self.work(style));
         }
         if let Some(first) = self.timeline.first() {
-            let rows = self.timeline.iter().map(|moment| {
-                vec![cell(style.offset(moment.at, first.at)), cell(&moment.what)]
-            });
+            let rows =
+                self.timeline.iter().map(|moment| vec![cell(style.offset(moment.at, first.at)), cell(&moment.what)]);
             parts.push(style.table(&["WHEN", "WHAT"], rows));
         }
         parts.join("\n\n")
@@ -200,16 +200,9 @@ impl View {
             None => sha.to_string(),
         });
         let target = format!("{} {} in {}", self.target.kind.as_str(), self.target.name, self.target.region);
-        let joined = |map: &BTreeMap<String, String>| {
-            let pairs = map.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
-            Some(cell(pairs)).filter(|_| !map.is_empty())
-        };
-        let images = self.images.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         let by = self.started_by.as_ref().map(|by| format!("{} {}", by.trigger, by.detail));
-        let mut pairs = vec![
-            ("Execution", Some(cell(self.id.as_str()))),
-            ("Status", Some(style.status(self.status.as_str()))),
-        ];
+        let mut pairs =
+            vec![("Execution", Some(cell(self.id.as_str()))), ("Status", Some(style.status(self.status.as_str())))];
         pairs.extend(why(&self.start, &self.id).map(|why| ("", Some(cell(why)))));
         pairs.extend([
             ("Kind", Some(cell(self.kind.as_str()))),
@@ -223,12 +216,12 @@ impl View {
             ("Target", Some(cell(target))),
             ("AWS execution", self.target.execution_id.as_ref().map(cell)),
             ("Started by", by.map(cell)),
-            ("Variables", joined(&self.variables)),
-            ("Outputs", joined(&self.outputs)),
-            ("Images", Some(cell(images)).filter(|_| !self.images.is_empty())),
             ("Note", self.note.as_ref().map(cell)),
             ("Decided", Some(cell(style.time(self.created_at)))),
         ]);
+        pairs.extend(listed("Variables", assignments(&self.variables)));
+        pairs.extend(listed("Images", self.images.iter().cloned()));
+        pairs.extend(listed("Outputs", assignments(&self.outputs)));
         style.details(pairs)
     }
 
@@ -247,6 +240,18 @@ impl View {
         });
         style.table(&["STAGE", "ACTION", "STATUS", "STARTED", "TOOK", "LINK"], rows)
     }
+}
+
+/// A name before the first of several lines.
+fn listed(
+    name: &'static str,
+    lines: impl Iterator<Item = String>,
+) -> impl Iterator<Item = (&'static str, Option<Cell>)> {
+    lines.enumerate().map(move |(index, line)| (if index == 0 { name } else { "" }, Some(cell(line))))
+}
+
+fn assignments(map: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
+    map.iter().map(|(name, value)| format!("{name}={value}"))
 }
 
 /// Why an execution has not started, or never will.
@@ -276,7 +281,8 @@ fn stage_view(name: &str, progress: &Progress) -> StageView {
 
 /// The actions in the order of their stages, and within one as they began.
 fn actions(observed: &Observed, order: &[String]) -> Vec<ActionView> {
-    let mut actions: Vec<ActionView> = observed.actions.iter().map(|(path, action)| action_view(path, action)).collect();
+    let mut actions: Vec<ActionView> =
+        observed.actions.iter().map(|(path, action)| action_view(path, action)).collect();
     let place = |stage: &str| order.iter().position(|known| known == stage).unwrap_or(usize::MAX);
     actions.sort_by_key(|action| (place(&action.stage), action.started_at, action.name.clone()));
     actions
@@ -291,10 +297,7 @@ fn action_view(path: &str, action: &Action) -> ActionView {
         status: action.progress.mark.state,
         started_at: action.progress.began.map(|(_, at)| at),
         ended_at: action.progress.ended_at(),
-        link: action
-            .link
-            .clone()
-            .map(|link| LinkView { id: link.id, url: link.url, summary: link.summary }),
+        link: action.link.clone().map(|link| LinkView { id: link.id, url: link.url, summary: link.summary }),
     }
 }
 
@@ -355,11 +358,11 @@ mod tests {
 
     fn observed() -> Observed {
         let start: Timestamp = "2027-01-15T07:58:01Z".parse().unwrap();
-        let mark = |second: i64, state| {
-            Mark { attempt: 1, at: start + jiff::SignedDuration::from_secs(second), state }
-        };
-        let link = Link { at: start, id: "b:1".into(), url: Some("https://x/b".into()), summary: Some("exit 1".into()) };
-        let trigger = Trigger { kind: "StartPipelineExecution".into(), detail: "arn:aws:sts::1:assumed-role/d/x".into() };
+        let mark = |second: i64, state| Mark { attempt: 1, at: start + jiff::SignedDuration::from_secs(second), state };
+        let link =
+            Link { at: start, id: "b:1".into(), url: Some("https://x/b".into()), summary: Some("exit 1".into()) };
+        let trigger =
+            Trigger { kind: "StartPipelineExecution".into(), detail: "arn:aws:sts::1:assumed-role/d/x".into() };
         let action = |state, second, link| Report::Action {
             stage: "Build".into(),
             action: "Compile".into(),
@@ -382,7 +385,8 @@ mod tests {
     }
 
     fn view() -> View {
-        let note = Note { actor: "dispatch".into(), what: "start answered".into(), detail: json!({ "aws_id": "aws-1" }) };
+        let note =
+            Note { actor: "dispatch".into(), what: "start answered".into(), detail: json!({ "aws_id": "aws-1" }) };
         let entry = Entry::after(None, "execution#ex-1", note, "2027-01-15T07:58:00.5Z".parse().unwrap());
         View::of(execution(), &[entry], Some(&observed()))
     }
@@ -414,7 +418,35 @@ mod tests {
 
     #[test]
     fn people_get_the_whole_story() {
-        insta::assert_snapshot!(view().text(&style_for_tests()), @"");
+        insta::assert_snapshot!(view().text(&style_for_tests()), @r"
+        Execution      ex-1
+        Status         failed
+        Kind           deployment
+        Repository     acme/shop
+        Ref            refs/heads/main
+        Commit         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  fix\u{1b}[2J it
+        Actor          ada
+        Route          shop
+        Delivery       d1
+        Environment    web-production
+        Target         pipeline shop in us-east-1
+        AWS execution  aws-1
+        Started by     StartPipelineExecution arn:aws:sts::1:assumed-role/d/x
+        Variables      SERVICE=web
+        Decided        2m ago
+
+        STAGE  ACTION   STATUS  STARTED  TOOK  LINK
+        Build  Compile  failed  1m ago   30s   https://x/b
+
+        WHEN  WHAT
+        +0s   start answered: AWS execution aws-1
+        +0s   AWS started it
+        +1s   stage Build started
+        +1s   action Build/Compile started
+        +31s  action Build/Compile failed: exit 1
+        +31s  stage Build failed
+        +32s  the execution failed
+        ");
     }
 
     #[test]
@@ -427,7 +459,10 @@ mod tests {
 
     #[test]
     fn a_list_has_one_line_for_each() {
-        insta::assert_snapshot!(list(&[execution()], &style_for_tests()), @"");
+        insta::assert_snapshot!(list(&[execution()], &style_for_tests()), @r"
+        WHEN    EXECUTION  REPOSITORY  REF              COMMIT   ENVIRONMENT     TARGET         STATUS
+        2m ago  ex-1       acme/shop   refs/heads/main  aaaaaaa  web-production  pipeline shop  failed
+        ");
         assert_eq!(list(&[], &style_for_tests()), "no executions");
     }
 }

@@ -57,9 +57,9 @@ impl MadeUp {
     pub(super) fn change(&self, now: Timestamp) -> Result<Change, Failure> {
         let usage = |why: &str| Failure::Usage(why.to_owned());
         let full_name = self.repository.clone().ok_or_else(|| usage("give --repository, --payload or --delivery"))?;
-        let kind = self.kind().ok_or_else(|| {
-            usage("say what happened: one of --branch, --tag, --pull-request, --release, --workflow")
-        })?;
+        let kind = self
+            .kind()
+            .ok_or_else(|| usage("say what happened: one of --branch, --tag, --pull-request, --release, --workflow"))?;
         Ok(Change {
             delivery: UNDELIVERED.parse().map_err(|_| usage("the delivery has no name"))?,
             received_at: now,
@@ -183,10 +183,8 @@ mod tests {
         let push = |paths: &[&str], forced| {
             let paths = paths.iter().map(|path| (*path).to_owned()).collect();
             let flags = MadeUp { branch: Some("main".into()), paths, forced, ..MadeUp::default() };
-            match of(flags).unwrap().kind {
-                ChangeKind::Push(push) => push.paths,
-                other => panic!("{other:?}"),
-            }
+            let ChangeKind::Push(push) = of(flags).unwrap().kind else { panic!("not a push") };
+            push.paths
         };
         assert_eq!(push(&["a"], false), Paths::Known(vec!["a".into()]));
         assert_eq!(push(&["a"], true), Paths::NotKnowable(PathsUnknown::Forced));

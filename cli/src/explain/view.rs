@@ -79,7 +79,9 @@ impl Explained {
             },
             configuration,
             starts_nothing: never_starts(change).map(|never| never.to_string()).or_else(unknown),
-            routes: config.map(|config| route(change, config).into_iter().map(route_view).collect()).unwrap_or_default(),
+            routes: config
+                .map(|config| route(change, config).into_iter().map(route_view).collect())
+                .unwrap_or_default(),
             recorded,
         }
     }
@@ -123,7 +125,9 @@ fn route_view(verdict: Verdict<'_>) -> RouteView {
     let (sha, tag) = match matched.as_ref().map(|matched| &matched.sha) {
         None => (None, None),
         Some(MatchedCommit::Known(sha)) => (Some(sha.clone()), None),
-        Some(MatchedCommit::OfTag { tag, .. }) => (None, Some(format!("with the commit that tag {tag:?} was pushed with"))),
+        Some(MatchedCommit::OfTag { tag, .. }) => {
+            (None, Some(format!("with the commit that tag {tag:?} was pushed with")))
+        }
     };
     RouteView {
         route: route.name.clone(),
@@ -189,7 +193,20 @@ mod tests {
     #[test]
     fn people_get_every_route_and_what_ruled_it_out() {
         let recorded = Recorded { status: Status::Ignored, reason: "duplicate of delivery d0".into() };
-        insta::assert_snapshot!(explained("acme/shop", Some(recorded)).text(&style_for_tests()), @"");
+        insta::assert_snapshot!(explained("acme/shop", Some(recorded)).text(&style_for_tests()), @r#"
+        Change         push
+        Repository     acme/shop
+        Ref            refs/heads/main
+        Commit         bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+        Configuration  version 3
+
+        ROUTE               TARGET                         WHY
+        shop     matched    pipeline shop in us-east-1
+        docs     ruled out  build docs in us-east-1        the changed file matches none of ["docs/**"]
+        release  ruled out  pipeline release in us-east-1  the route is for tag, and this is a push of a branch
+
+        What became of it: ignored (duplicate of delivery d0)
+        "#);
     }
 
     #[test]

@@ -27,7 +27,8 @@ impl Overrides {
         if self.sha.is_none() && self.git_ref.is_none() {
             return Ok(body);
         }
-        let mut payload: Value = serde_json::from_slice(&body).map_err(|error| format!("the payload is not JSON: {error}"))?;
+        let mut payload: Value =
+            serde_json::from_slice(&body).map_err(|error| format!("the payload is not JSON: {error}"))?;
         let root = payload.as_object_mut().ok_or("the payload is not a JSON object")?;
         match event {
             "push" => self.push(root, now),
@@ -62,7 +63,7 @@ impl Overrides {
     }
 
     fn pull_request(&self, request: &mut Map<String, Value>, now: Timestamp) {
-        set(request, "updated_at", &second(now));
+        set(request, "updated_at", second(now));
         let Some(head) = object(request, "head") else { return };
         if let Some(sha) = &self.sha {
             set(head, "sha", sha.as_str());
@@ -75,7 +76,7 @@ impl Overrides {
     /// A run of another commit is another run.
     fn workflow_run(&self, run: &mut Map<String, Value>, now: Timestamp) {
         run.insert("id".to_owned(), json!(now.as_millisecond()));
-        set(run, "created_at", &second(now));
+        set(run, "created_at", second(now));
         if let Some(sha) = &self.sha {
             set(run, "head_sha", sha.as_str());
             if let Some(head) = object(run, "head_commit") {
@@ -88,7 +89,7 @@ impl Overrides {
     }
 
     fn release(&self, release: &mut Map<String, Value>, now: Timestamp) {
-        set(release, "published_at", &second(now));
+        set(release, "published_at", second(now));
         if let Some(sha) = &self.sha {
             set(release, "target_commitish", sha.as_str());
         }
@@ -149,8 +150,7 @@ mod tests {
     const SHA: &str = "cccccccccccccccccccccccccccccccccccccccc";
 
     fn applied(event: &str, payload: &Value, sha: bool, git_ref: Option<&str>) -> Result<Value, String> {
-        let overrides =
-            Overrides { sha: sha.then(|| SHA.parse().unwrap()), git_ref: git_ref.map(str::to_owned) };
+        let overrides = Overrides { sha: sha.then(|| SHA.parse().unwrap()), git_ref: git_ref.map(str::to_owned) };
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let body = overrides.apply(serde_json::to_vec(payload).unwrap(), event, now)?;
         Ok(serde_json::from_slice(&body).unwrap())
@@ -164,7 +164,8 @@ mod tests {
         });
         let tag_of_a_blob = json!({ "ref": "refs/tags/v1", "after": "b", "head_commit": null, "repository": {} });
         let pull = json!({ "pull_request": { "head": { "sha": "a", "ref": "x" }, "base": { "sha": "b" } } });
-        let run = json!({ "workflow_run": { "id": 1, "head_sha": "a", "head_branch": "x", "head_commit": { "id": "a" } } });
+        let run =
+            json!({ "workflow_run": { "id": 1, "head_sha": "a", "head_branch": "x", "head_commit": { "id": "a" } } });
         let release = json!({ "release": { "id": 1, "tag_name": "v1", "target_commitish": "main" } });
         let create = json!({ "ref": "x", "ref_type": "branch" });
         let now = "2027-01-15T08:00:00Z";

@@ -10,6 +10,10 @@ use pointsman::aws::CallError;
 use pointsman::domain::change::ChangeKind;
 use pointsman::github::{self, PAYLOAD_BYTES_MAX, Payload, Secret, Secrets};
 
+/// The headers of a request.
+type Sent<'a> = [(&'static str, &'a str)];
+type Bytes<'a> = &'a [u8];
+
 const SECRET: &str = "local-webhook-secret";
 /// Its base64 has both letters that the URL-safe alphabet writes otherwise, and padding.
 const BODY: &str = "{\"zen\":\"~~~???>>>\u{fb}\u{ff}\"}";
@@ -21,7 +25,7 @@ fn request(body: Option<&str>, is_base64_encoded: bool) -> ApiGatewayProxyReques
     request
 }
 
-fn with_headers(mut request: ApiGatewayProxyRequest, headers: &[(&'static str, &str)]) -> ApiGatewayProxyRequest {
+fn with_headers(mut request: ApiGatewayProxyRequest, headers: &Sent<'_>) -> ApiGatewayProxyRequest {
     for (name, value) in headers {
         let value = HeaderValue::from_str(value).unwrap();
         request.multi_value_headers.append(HeaderName::from_static(name), value);
@@ -54,7 +58,7 @@ fn the_body_is_what_github_signed_however_it_came() {
     assert!(encoded.ends_with('=') && encoded.contains('+') && encoded.contains('/'), "{encoded}");
     let lines = format!("{}\n{}", &encoded[..8], &encoded[8..]);
     #[rustfmt::skip]
-    let cases: &[(Option<&str>, bool, Option<&[u8]>, &str)] = &[
+    let cases: &[(Option<&str>, bool, Option<Bytes<'_>>, &str)] = &[
         // body                       flag    what is verified             why
         (Some(BODY),                  false,  Some(BODY.as_bytes()),       "text"),
         (Some(&encoded),              true,   Some(BODY.as_bytes()),       "base64"),
@@ -140,7 +144,7 @@ fn each_refusal_has_its_status_and_the_first_reason_counts() {
     let long = "x".repeat(PAYLOAD_BYTES_MAX + 1);
     let forged = github::sign(&Secret::new("another secret altogether").unwrap(), b"{}");
     #[rustfmt::skip]
-    let cases: &[(&str, &[(&'static str, &str)], i64, &str)] = &[
+    let cases: &[(&str, &Sent<'_>, i64, &str)] = &[
         // body     headers that differ (empty: left out)                                     status  why
         ("{}",      &[],                                                                      200,    "a ping"),
         ("{}",      &[("x-github-event", "star")],                                            202,    "an event that starts nothing is queued too"),

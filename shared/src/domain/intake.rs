@@ -190,6 +190,9 @@ pub fn repeat(change: &Change, claimed_by: Option<&DeliveryId>, last: Option<&Se
     }
 }
 
+/// How far ahead of our clock GitHub's may be, in seconds. A later time is not believed: the time of receipt stands in.
+const FUTURE_SECONDS_MAX: i64 = 3_600;
+
 /// Where a change stands in the order of its ref.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
@@ -207,22 +210,24 @@ pub struct Position {
 /// the time of receipt stands in: a repeat is told by its claim, never by this.
 pub fn position(change: &Change) -> Option<(String, Position)> {
     let received = change.received_at.as_second();
+    // A time from the future would close the fence for good.
+    let told = |at: Option<i64>| at.filter(|at| *at <= received.saturating_add(FUTURE_SECONDS_MAX)).unwrap_or(received);
     match &change.kind {
         ChangeKind::Push(push) => Some((
             push.git_ref.to_string(),
             Position {
-                at: push.pushed_at.unwrap_or(received),
+                at: told(push.pushed_at),
                 before: Some(push.before.clone()),
                 after: push.after.clone(),
             },
         )),
         ChangeKind::PullRequest(request) => Some((
             format!("pull/{}", request.number),
-            Position { at: request.updated_at.unwrap_or(received), before: None, after: request.head.clone() },
+            Position { at: told(request.updated_at), before: None, after: request.head.clone() },
         )),
         ChangeKind::WorkflowRun(run) => Some((
             format!("workflow/{}/{}", run.workflow, run.head_branch.as_deref().unwrap_or_default()),
-            Position { at: run.created_at.unwrap_or(received), before: None, after: run.head.clone() },
+            Position { at: told(run.created_at), before: None, after: run.head.clone() },
         )),
         ChangeKind::Release(_) | ChangeKind::Created(_) | ChangeKind::Deleted(_) | ChangeKind::Other { .. } => None,
     }

@@ -54,7 +54,7 @@ fn remove(document: &mut Value, pointer: &str) {
     match document.pointer_mut(parent).unwrap() {
         Value::Object(fields) => drop(fields.remove(name)),
         Value::Array(items) => drop(items.remove(name.parse().unwrap())),
-        other => panic!("{pointer} is within {other}"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => panic!("{pointer} is within nothing"),
     }
 }
 
@@ -201,10 +201,13 @@ fn a_push_is_read_strictly_where_a_guess_would_be_dangerous() {
     }
 }
 
+/// Seconds since the epoch, or the word for a refusal.
+type Seconds = Result<Option<i64>, &'static str>;
+
 #[test]
 fn pushed_at_is_whatever_github_made_of_it() {
     #[rustfmt::skip]
-    let cases: &[(&str, Result<Option<i64>, &str>, &str)] = &[
+    let cases: &[(&str, Seconds, &str)] = &[
         // repository.pushed_at               outcome                 why
         ("1772447467",                        Ok(Some(1_772_447_467)), "seconds, as in a push"),
         ("\"2026-03-02T10:31:07Z\"",          Ok(Some(1_772_447_467)), "text, as everywhere else"),

@@ -11,6 +11,9 @@ use super::{Headers, Payload, PayloadError, Secret, Secrets, read, sign, verify}
 use crate::domain::change::{Change, ChangeKind, Push};
 use jiff::Timestamp;
 
+/// The headers of a request.
+type Sent<'a> = [(&'a str, &'a str)];
+
 const SECRET: &str = "a secret that only tests know";
 const GUID: &str = "5f0c9e7a-1630-11f1-8d2b-2f6e1c7a9b40";
 /// A mark that stands in payloads where an attacker would like to see it come back.
@@ -84,8 +87,6 @@ fn change(outcome: Result<Payload, PayloadError>) -> Change {
 }
 
 fn push(outcome: Result<Payload, PayloadError>) -> Push {
-    match change(outcome).kind {
-        ChangeKind::Push(push) => push,
-        other => panic!("not a push: {other:?}"),
-    }
+    let ChangeKind::Push(push) = change(outcome).kind else { panic!("not a push") };
+    push
 }

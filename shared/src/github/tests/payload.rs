@@ -1,7 +1,7 @@
 //! The reader against hostile input: headers, content types, forms, text that is no payload, and the paths of a push.
 
 use super::super::{Payload, PayloadError};
-use super::{GUID, PRIVATE, PUSH, push, push_with, read_json, read_with, word};
+use super::{GUID, PRIVATE, PUSH, Sent, push, push_with, read_json, read_with, word};
 use crate::domain::change::{Paths, PathsUnknown};
 
 /// [`PUSH`] under these three headers; an empty name of a header stands for none.
@@ -118,7 +118,7 @@ fn headers_are_there_once() {
         (("X-GitHub-Event", "push"), ("X-GitHub-Delivery", GUID), ("Content-Type", "application/json"));
     let text = ("Content-Type", "text/plain");
     #[rustfmt::skip]
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    let cases: &[(&Sent<'_>, &str, &str)] = &[
         (&[],                                       "content type",      "none"),
         (&[event, guid],                            "content type",      "no content type"),
         (&[guid, json],                             "X-GitHub-Event",    "no event"),

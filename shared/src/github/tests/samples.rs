@@ -147,11 +147,11 @@ fn the_pushes_tell_what_moved_and_which_files() {
 
 #[test]
 fn one_release_sends_three_events() {
-    let [created, published, released] =
-        ["created", "published", "released"].map(|action| match sample(&format!("release-{action}.json")).kind {
-            ChangeKind::Release(release) => release,
-            other => panic!("{other:?}"),
-        });
+    let [created, published, released] = ["created", "published", "released"].map(|action| {
+        let ChangeKind::Release(release) = sample(&format!("release-{action}.json")).kind else { panic!("{action}") };
+        assert_eq!(release.action, action);
+        release
+    });
     assert_eq!((created.id, published.id), (published.id, released.id));
     assert_eq!((published.tag.as_str(), published.target.as_str()), ("v1.4.0", "main"));
     assert_eq!(published.published_at, Some(1_772_463_746));

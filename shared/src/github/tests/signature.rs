@@ -1,7 +1,7 @@
 //! The signature: exactly as GitHub sends it, or refused.
 
 use super::super::{Headers, Secret, SecretTooShort, Secrets, Unverified, sign, verify};
-use super::{SECRET, secrets};
+use super::{SECRET, Sent, secrets};
 
 const BODY: &[u8] = br#"{"zen":"Measure twice, ship once."}"#;
 const NAME: &str = "X-Hub-Signature-256";
@@ -161,7 +161,7 @@ fn the_header_is_there_once_under_its_own_name() {
     let (right, wrong) = (format!("sha256={}", hex()), format!("sha256={}", "0".repeat(64)));
     let (right, wrong) = (right.as_str(), wrong.as_str());
     #[rustfmt::skip]
-    let cases: &[(&[(&str, &str)], bool, &str)] = &[
+    let cases: &[(&Sent<'_>, bool, &str)] = &[
         (&[],                                                              false, "no header at all"),
         (&[("Content-Type", "application/json")],                          false, "only another"),
         (&[("X-Hub-Signature-256", right)],                                true,  "as GitHub writes it"),
@@ -299,7 +299,7 @@ fn a_short_secret_is_none() {
     let cases = [
         // secret                    bytes   taken  why
         (String::new(),              0,      false, "empty: anybody could sign"),
-        ("x".repeat(1),              1,      false, "one byte"),
+        ("x".to_owned(),             1,      false, "one byte"),
         ("x".repeat(15),             15,     false, "one byte too few"),
         ("x".repeat(16),             16,     true,  "just enough"),
         ("x".repeat(17),             17,     true,  "more than enough"),

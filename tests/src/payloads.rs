@@ -1,0 +1,90 @@
+//! Payloads as GitHub sends them, with what a test wants to say and nothing else.
+
+use serde_json::{Value, json};
+
+/// The repository that the tests push to.
+pub const REPOSITORY: &str = "acme/shop";
+/// Its id.
+pub const REPOSITORY_ID: u64 = 496_201_733;
+
+/// A commit id made of one number, readable in a failure.
+pub fn sha(number: u64) -> String {
+    format!("{number:040x}")
+}
+
+/// A push of a branch, from one commit to another.
+pub fn push(branch: &str, before: u64, after: u64, pushed_at: i64) -> Value {
+    json!({
+        "ref": format!("refs/heads/{branch}"),
+        "before": sha(before), "after": sha(after),
+        "created": before == 0, "deleted": after == 0, "forced": false,
+        "head_commit": if after == 0 { Value::Null } else { commit(after, &["README.md"]) },
+        "commits": if after == 0 { json!([]) } else { json!([commit(after, &["README.md"])]) },
+        "repository": { "id": REPOSITORY_ID, "full_name": REPOSITORY, "pushed_at": pushed_at },
+        "pusher": { "name": "ada", "email": "ada@example.com" },
+        "sender": { "login": "ada", "id": 1 },
+    })
+}
+
+/// The same push, of these files.
+pub fn with_paths(mut push: Value, paths: &[&str]) -> Value {
+    push["commits"][0]["modified"] = json!(paths);
+    push
+}
+
+fn commit(number: u64, modified: &[&str]) -> Value {
+    json!({
+        "id": sha(number), "message": format!("Change {number}\n\nLonger."), "timestamp": "2026-11-01T12:00:00Z",
+        "author": { "name": "Ada", "email": "ada@example.com", "username": "ada" },
+        "committer": { "name": "Ada", "email": "ada@example.com", "username": "ada" },
+        "added": [], "removed": [], "modified": modified,
+    })
+}
+
+/// A push of a tag. For an annotated one the ref points at a tag object, not at the commit.
+pub fn tag(name: &str, object: u64, head: u64, pushed_at: i64) -> Value {
+    let mut payload = push("x", 0, object, pushed_at);
+    payload["ref"] = json!(format!("refs/tags/{name}"));
+    payload["head_commit"] = commit(head, &[]);
+    payload["commits"] = json!([]);
+    payload
+}
+
+/// A pull request event.
+pub fn pull_request(action: &str, head: u64, base: &str, head_repository: Option<u64>) -> Value {
+    json!({
+        "action": action,
+        "number": 7,
+        "pull_request": {
+            "number": 7, "updated_at": "2026-11-01T12:00:00Z",
+            "head": { "ref": "feature", "sha": sha(head), "repo": head_repository.map(|id| json!({ "id": id })) },
+            "base": { "ref": base, "sha": sha(1), "repo": { "id": REPOSITORY_ID } },
+        },
+        "repository": { "id": REPOSITORY_ID, "full_name": REPOSITORY, "pushed_at": "2026-11-01T12:00:00Z" },
+        "sender": { "login": "ada" },
+    })
+}
+
+/// A finished workflow run.
+pub fn workflow_run(branch: &str, head: u64, head_repository: Option<u64>) -> Value {
+    json!({
+        "action": "completed",
+        "workflow_run": {
+            "id": 9_001, "run_attempt": 1, "conclusion": "success", "event": "push", "name": "CI",
+            "head_branch": branch, "head_sha": sha(head), "created_at": "2026-11-01T12:00:00Z",
+            "head_repository": head_repository.map(|id| json!({ "id": id })),
+        },
+        "repository": { "id": REPOSITORY_ID, "full_name": REPOSITORY },
+        "sender": { "login": "ada" },
+    })
+}
+
+/// One of the three events of a release.
+pub fn release(action: &str, tag: &str, target: &str) -> Value {
+    json!({
+        "action": action,
+        "release": { "id": 77, "tag_name": tag, "target_commitish": target, "published_at": "2026-11-01T12:00:00Z" },
+        "repository": { "id": REPOSITORY_ID, "full_name": REPOSITORY },
+        "sender": { "login": "ada" },
+    })
+}
