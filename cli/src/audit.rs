@@ -246,10 +246,10 @@ mod tests {
         let view = |chain: &[Entry], must_exist| chain_view("execution#ex-1".into(), chain, must_exist);
         #[rustfmt::skip]
         let cases = [
-            (view(&chain(), true),   None,                                                                     "whole"),
-            (view(&tampered, true),  Some("execution#ex-1: entry 1 was changed after it was written"),         "changed"),
-            (view(&[], true),        Some("execution#ex-1: the whole chain is missing"),                       "gone"),
-            (view(&[], false),       None,                                                                     "nothing yet"),
+            (view(&chain(), true),   None, "whole"),
+            (view(&tampered, true),  Some("execution#ex-1: entry 1 was changed after it was written"), "changed"),
+            (view(&[], true),        Some("execution#ex-1: the whole chain is missing"), "gone"),
+            (view(&[], false),       None, "nothing yet"),
         ];
         for (view, problem, why) in cases {
             assert_eq!(view.problem.as_deref(), problem, "{why}");

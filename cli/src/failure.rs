@@ -42,12 +42,14 @@ impl Failure {
 
     /// Whether AWS could not be reached at all.
     pub(crate) fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Call(CallError::Lost(_))
-                | Self::Run(RunError::Aws(CallError::Lost(_)))
-                | Self::Run(RunError::Ledger(LedgerError::Unavailable(CallError::Lost(_))))
-        )
+        let (Self::Call(error)
+        | Self::Run(RunError::Aws(error))
+        | Self::Run(RunError::Ledger(LedgerError::Unavailable(error)))) = self
+        else {
+            return false;
+        };
+        // As the SDK calls a request that never left.
+        matches!(error, CallError::Lost(why) if why.starts_with("dispatch failure"))
     }
 }
 
@@ -71,5 +73,13 @@ mod tests {
         for (failure, code, why) in cases {
             assert_eq!(failure.exit_code(), code, "{why}");
         }
+    }
+
+    #[test]
+    fn what_never_left_is_told_from_what_got_no_answer() {
+        let lost = |why: &str| Failure::Call(CallError::Lost(why.to_owned()));
+        assert!(lost("dispatch failure: io error: connection refused").is_unreachable());
+        assert!(!lost("InternalError: try again").is_unreachable());
+        assert!(!Failure::Refused("dispatch failure".to_owned()).is_unreachable());
     }
 }

@@ -3,9 +3,13 @@
 
 use crate::args::Globals;
 use crate::session::Surroundings;
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 
+/// How many blanks stand between two columns.
+const GAP: u16 = 2;
+/// How many characters the last column must have for its text to be wrapped in it.
+const LAST_COLUMN_MIN: u16 = 24;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
@@ -15,8 +19,8 @@ const DAY: i64 = 24 * HOUR;
 pub(crate) struct Style {
     /// Whether to colour.
     pub(crate) is_coloured: bool,
-    /// Whether to wrap at the terminal's width.
-    pub(crate) is_wrapped: bool,
+    /// How wide the terminal is, in columns; `None` where there is none: then each row is one line.
+    pub(crate) width: Option<u16>,
     /// Whether times are shown as they are.
     pub(crate) is_absolute: bool,
     /// What relative times are relative to.
@@ -29,7 +33,7 @@ impl Style {
         let is_plain = (around.lookup)("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             is_coloured: around.is_terminal && !is_plain,
-            is_wrapped: around.is_terminal,
+            width: Table::new().width().filter(|_| around.is_terminal),
             is_absolute: globals.absolute,
             now: (around.clock)(),
         }
@@ -70,12 +74,10 @@ impl Style {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         if self.is_coloured {
-            table.enforce_styling();
+            table.enforce_styling().style_text_only();
         } else {
             table.force_no_tty();
         }
-        let arrangement = if self.is_wrapped { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
-        table.set_content_arrangement(arrangement);
         if !header.is_empty() {
             let name = |name: &&str| {
                 if self.is_coloured { Cell::new(name).add_attribute(Attribute::Bold) } else { Cell::new(name) }
@@ -84,8 +86,12 @@ impl Style {
         }
         table.add_rows(rows);
         table.column_iter_mut().for_each(|column| {
-            column.set_padding((0, 2));
+            column.set_padding((0, GAP));
         });
+        match self.width {
+            Some(width) => wrap_last_column(&mut table, width),
+            None => _ = table.set_content_arrangement(ContentArrangement::Disabled),
+        }
         table.trim_fmt()
     }
 
@@ -94,6 +100,26 @@ impl Style {
         let rows = pairs.into_iter().filter_map(|(name, value)| Some(vec![Cell::new(name), value?]));
         self.table(&[], rows)
     }
+}
+
+/// Wraps the last column where the others leave it room; else the terminal breaks the lines.
+fn wrap_last_column(table: &mut Table, width: u16) {
+    let widths = table.column_max_content_widths();
+    let Some((_, others)) = widths.split_last() else { return };
+    let taken: u16 = others.iter().map(|width| width.saturating_add(GAP)).fold(0, u16::saturating_add);
+    let room = width.saturating_sub(taken);
+    let last = others.len();
+    let cells = table.column_cells_iter(last).flatten().map(Cell::content);
+    let longest_word = cells.flat_map(|text| text.split_whitespace().map(|word| word.chars().count()).max()).max();
+    // A link that is broken up cannot be followed.
+    if room < LAST_COLUMN_MIN || longest_word.is_some_and(|longest| longest > usize::from(room.saturating_sub(GAP))) {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        return;
+    }
+    table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
+    table.column_iter_mut().take(last).for_each(|column| {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    });
 }
 
 /// A cell with a text that may be anybody's.
@@ -165,7 +191,7 @@ fn length(seconds: i64) -> String {
 #[cfg(test)]
 pub(crate) fn style_for_tests() -> Style {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    Style { is_coloured: false, is_wrapped: false, is_absolute: false, now }
+    Style { is_coloured: false, width: None, is_absolute: false, now }
 }
 
 #[cfg(test)]
@@ -228,6 +254,24 @@ mod tests {
         ex-1       running
         ex-2 long  failed
         ");
+    }
+
+    #[test]
+    fn only_the_last_column_is_wrapped_and_only_where_it_has_room() {
+        let table = |width| {
+            let style = Style { width: Some(width), ..style_for_tests() };
+            style.table(&["ID", "WHY"], [vec![cell("72d3162e-cc78"), cell("no route matches the branch of this push")]])
+        };
+        insta::assert_snapshot!(table(42), @r"
+        ID             WHY
+        72d3162e-cc78  no route matches the
+                       branch of this push
+        ");
+        assert_eq!(table(30).lines().count(), 2, "too narrow: the terminal breaks the line");
+        assert_eq!(table(0).lines().count(), 2, "a terminal without a size");
+        let style = Style { width: Some(60), ..style_for_tests() };
+        let link = format!("https://example.com/{}", "a".repeat(60));
+        assert!(style.table(&["ID", "LINK"], [vec![cell("b"), cell(&link)]]).contains(&link), "links stay whole");
     }
 
     #[test]

@@ -96,6 +96,13 @@ impl Faults {
         Self(Arc::new(Mutex::new(State { seeded, ..State::default() })))
     }
 
+    /// Things go wrong at other rates from now on. Nothing happens to a source without a seed.
+    pub fn change_rates(&self, rates: Rates) {
+        if let Some((_, current)) = &mut lock(&self.0).seeded {
+            *current = rates;
+        }
+    }
+
     /// Exactly these faults, each for the next call of its (service, operation) that has not met one yet.
     pub fn script<S: Into<String>>(faults: impl IntoIterator<Item = (S, S, Fault)>) -> Self {
         let script = Self::none();

@@ -159,6 +159,21 @@ impl Template {
         &self.region
     }
 
+    /// The logical names of the resources of a kind, such as `AWS::IAM::Role`.
+    pub fn named(&self, kind: &str) -> Vec<&str> {
+        let of_kind = self.resources.iter().filter(|(_, resource)| resource.kind == kind);
+        of_kind.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// A resource's properties as JSON, resolved.
+    ///
+    /// # Errors
+    /// [`TemplateError`] for what is not known or not resolved here.
+    pub fn properties(&self, logical: &str) -> Result<Value, TemplateError> {
+        let node = self.resources.get(logical).and_then(|resource| resource.node.get("Properties"));
+        self.resolve(node.ok_or_else(|| wrong(0, format!("no resource {logical} with properties")))?)
+    }
+
     /// `Globals.Function`, whose properties every function has.
     pub(crate) fn function_globals(&self) -> Option<&Node> {
         self.root.at(&["Globals", "Function"])
@@ -334,7 +349,7 @@ impl Template {
             } else if let Some(node) = own.and_then(|own| own.get(name)) {
                 result.push_str(&self.resolve_text(node)?);
             } else {
-                result.push_str(&self.named(name, argument.line)?);
+                result.push_str(&self.substituted(name, argument.line)?);
             }
             rest = tail;
         }
@@ -342,7 +357,7 @@ impl Template {
         Ok(result)
     }
 
-    fn named(&self, name: &str, line: usize) -> Result<String, TemplateError> {
+    fn substituted(&self, name: &str, line: usize) -> Result<String, TemplateError> {
         let scalar = |text: &str| Node { line, kind: Kind::Scalar(text.into()) };
         match name.split_once('.') {
             Some(_) => self.attribute(&scalar(name), line),

@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::step;
 use std::collections::BTreeSet;
 
-/// The only clients of AWS that `webhook` may link.
-const ALLOWED: [&str; 2] = ["aws-sdk-secretsmanager", "aws-sdk-sqs"];
+/// The only clients of AWS that `webhook` may link: its two, and the one that `aws-config` itself links for credentials.
+const ALLOWED: [&str; 3] = ["aws-sdk-secretsmanager", "aws-sdk-sqs", "aws-sdk-sts"];
 
 /// Checks the dependency tree of `webhook` as it is deployed: without what tests need.
 pub(crate) fn check() -> Result<(), Failure> {

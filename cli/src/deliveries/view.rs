@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How much of a reason a list shows, in characters.
-const REASON_LISTED: usize = 60;
+const REASON_LISTED: usize = 50;
 /// How much of a ref a list shows, in characters.
 const REF_LISTED: usize = 40;
 
@@ -209,6 +209,7 @@ mod tests {
             })
         };
         let person = json!({ "name": "Ada", "email": null, "login": "ada" });
+        let title = "fix\u{1b}[2J it";
         serde_json::from_value(json!({
             "id": "d1", "status": "executed", "reason": "", "created_at": "2027-01-15T07:58:00Z",
             "updated_at": "2027-01-15T07:58:01Z",
@@ -217,7 +218,7 @@ mod tests {
                 "repository": { "id": 1, "full_name": "acme/shop" },
                 "kind": { "push": {
                     "git_ref": "refs/heads/ma\u{1b}in", "before": "a".repeat(40), "after": "b".repeat(40),
-                    "head": { "sha": "b".repeat(40), "title": "fix\u{1b}[2J it", "author": person, "committer": person },
+                    "head": { "sha": "b".repeat(40), "title": title, "author": person, "committer": person },
                     "pushed_at": 1, "created": false, "deleted": false, "forced": false, "pusher": "ada",
                     "paths": { "known": [] },
                 } },
@@ -280,7 +281,7 @@ mod tests {
         insta::assert_snapshot!(list(&[view(), ignored], &style_for_tests()), @r"
         WHEN    DELIVERY  EVENT  REPOSITORY  REF                    COMMIT   STATUS    EXECUTIONS OR REASON
         2m ago  d1        push   acme/shop   refs/heads/ma\u{1b}in  bbbbbbb  executed  ex-1
-        2m ago  d1        push   acme/shop   refs/heads/ma\u{1b}in  bbbbbbb  ignored   no route matches: rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr…
+        2m ago  d1        push   acme/shop   refs/heads/ma\u{1b}in  bbbbbbb  ignored   no route matches: rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr…
         ");
         assert_eq!(list(&[], &style_for_tests()), "no deliveries in the last 90 days");
     }

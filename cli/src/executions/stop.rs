@@ -49,12 +49,13 @@ pub(super) async fn run(args: &Args, session: &Session, style: &Style) -> Result
         }
     }
     let execution = act::find(session, &args.id).await?;
-    let note = match execution.status {
-        Status::AwaitingApproval if !args.abandon => {
-            "AWS stops it once the approval is answered; --abandon stops it now"
-        }
-        _ if args.abandon || execution.target.kind == TargetKind::Build => "AWS is stopping it",
-        _ => "AWS stops it once what is in progress has ended",
+    let is_at_once = args.abandon || execution.target.kind == TargetKind::Build;
+    let note = if is_at_once {
+        "AWS is stopping it"
+    } else if execution.status == Status::AwaitingApproval {
+        "AWS stops it once the approval is answered; --abandon stops it now"
+    } else {
+        "AWS stops it once what is in progress has ended"
     };
     let view = view::load(session, execution).await?;
     Ok(Report::new(view.text(style), &view).note(note))

@@ -432,8 +432,8 @@ mod tests {
         Target         pipeline shop in us-east-1
         AWS execution  aws-1
         Started by     StartPipelineExecution arn:aws:sts::1:assumed-role/d/x
-        Variables      SERVICE=web
         Decided        2m ago
+        Variables      SERVICE=web
 
         STAGE  ACTION   STATUS  STARTED  TOOK  LINK
         Build  Compile  failed  1m ago   30s   https://x/b

@@ -164,11 +164,11 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         #[rustfmt::skip]
         let cases = [
-            (MadeUp { branch: some("main"), ..MadeUp::default() },                        "push",         "a branch"),
-            (MadeUp { tag: some("refs/tags/v1"), ..MadeUp::default() },                   "push",         "a tag, whole"),
-            (MadeUp { pull_request: some("main"), ..MadeUp::default() },                  "pull_request", "no fork"),
-            (MadeUp { release: some("v1"), ..MadeUp::default() },                         "release",      "published"),
-            (MadeUp { workflow: some("CI"), branch: some("main"), ..MadeUp::default() },  "workflow_run", "successful"),
+            (MadeUp { branch: some("main"), ..MadeUp::default() }, "push",         "a branch"),
+            (MadeUp { tag: some("refs/tags/v1"), ..MadeUp::default() }, "push",         "a tag, whole"),
+            (MadeUp { pull_request: some("main"), ..MadeUp::default() }, "pull_request", "no fork"),
+            (MadeUp { release: some("v1"), ..MadeUp::default() }, "release",      "published"),
+            (MadeUp { workflow: some("CI"), branch: some("main"), ..MadeUp::default() }, "workflow_run", "successful"),
         ];
         for (flags, event, why) in cases {
             let change = of(flags).unwrap();

@@ -194,7 +194,7 @@ mod tests {
             ("release", &release, true, Some("refs/tags/v2"), json!({
                 "release": { "id": 1, "tag_name": "v2", "target_commitish": SHA, "published_at": now },
             }), "published now"),
-            ("create", &create, false, Some("refs/tags/v2"), json!({ "ref": "v2", "ref_type": "tag" }), "name and kind"),
+            ("create", &create, false, Some("refs/tags/v2"), json!({ "ref": "v2", "ref_type": "tag" }), "both"),
         ];
         for (event, payload, sha, git_ref, expected, why) in cases {
             assert_eq!(applied(event, payload, sha, git_ref).unwrap(), expected, "{event}: {why}");
@@ -205,13 +205,13 @@ mod tests {
     fn what_cannot_be_overridden_is_refused() {
         #[rustfmt::skip]
         let cases = [
-            ("star",         json!({}),                    true,  None,      "the event star has neither a commit nor a ref"),
-            ("push",         json!([]),                    true,  None,      "the payload is not a JSON object"),
-            ("pull_request", json!({ "ref": "x" }),        true,  None,      "the payload has no pull_request: is it of this event?"),
-            ("delete",       json!({ "ref": "x" }),        true,  None,      "the creation or deletion of a ref names no commit: give --ref"),
+            ("star",         json!({}),             "the event star has neither a commit nor a ref"),
+            ("push",         json!([]),             "the payload is not a JSON object"),
+            ("pull_request", json!({ "ref": "x" }), "the payload has no pull_request: is it of this event?"),
+            ("delete",       json!({ "ref": "x" }), "the creation or deletion of a ref names no commit: give --ref"),
         ];
-        for (event, payload, sha, git_ref, expected) in cases {
-            assert_eq!(applied(event, &payload, sha, git_ref).unwrap_err(), expected);
+        for (event, payload, expected) in cases {
+            assert_eq!(applied(event, &payload, true, None).unwrap_err(), expected);
         }
     }
 

@@ -260,7 +260,7 @@ async fn what_starts_nothing_is_recorded_with_its_reason() {
         ("push",    "feature",  push("feature/x", 1, 2, 4),                "no route matches"),
         ("star",    "star",     json!({ "action": "created", "repository": { "id": REPOSITORY_ID, "full_name": "acme/shop" } }), "star"),
         ("create",  "create",   json!({ "ref": "main", "ref_type": "branch", "repository": { "id": REPOSITORY_ID, "full_name": "acme/shop" } }), "the creation of a ref"),
-        ("delete",  "delete",   json!({ "ref": "main", "ref_type": "branch", "repository": { "id": REPOSITORY_ID, "full_name": "acme/shop" } }), "starts nothing"),
+        ("delete",  "delete",   json!({ "ref": "main", "ref_type": "branch", "repository": { "id": REPOSITORY_ID, "full_name": "acme/shop" } }), "delet"),
     ];
     for (event, delivery, payload, _) in &cases {
         assert_eq!(world.send(event, delivery, payload).await, 202);

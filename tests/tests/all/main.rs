@@ -5,3 +5,4 @@ mod journeys;
 mod order;
 mod simulation;
 mod starts;
+mod template;
