@@ -124,23 +124,27 @@ fn greet(local: &Local, service: SocketAddr, aws: SocketAddr) {
     for warning in &local.warnings {
         println!("{warning}");
     }
-    let ports = match (service.port(), aws.port()) {
-        (3000, 4566) => String::new(),
-        (service, _) => format!(" --url http://127.0.0.1:{service}/webhook"),
+    let url = match service.port() {
+        3000 => String::new(),
+        port => format!(" --url http://127.0.0.1:{port}/webhook"),
+    };
+    let local = match aws.port() {
+        4566 => "--local".to_owned(),
+        port => format!("--local --aws-port {port}"),
     };
     println!("Pointsman is ready.
 
-  webhook   http://{service}/webhook
+  webhook      http://{service}/webhook
   all of AWS   http://{aws}   (any credentials, region {REGION})
 
 Send a first push from another terminal:
 
-  cargo pointsman --local send events/push.json{ports}
+  cargo pointsman {local} send events/push.json{url}
 
 and see what became of it:
 
-  cargo pointsman --local deliveries list
-  cargo pointsman --local executions list
+  cargo pointsman {local} deliveries list
+  cargo pointsman {local} executions list
 ");
 }
 

@@ -7,13 +7,14 @@ use crate::aws::CallError;
 use crate::aws::targets::{Answer, Targets};
 use crate::domain::audit::Note;
 use crate::domain::change::DeliveryId;
-use crate::domain::delivery;
+use crate::domain::delivery::{self, Delivery};
 use crate::domain::execution::{
     Execution, ExecutionId, NotNow, Origin, QUIET_AFTER, Seen, Start, StartDecision, StartEvent, Status, decide_start,
 };
 use crate::ledger::{Ledger, LedgerError, Loaded, Run, Writes, execution_subject};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// How often a decision is made anew because somebody else saved first. At the bound the event is redelivered.
 pub const TURNS_MAX: u32 = 8;
@@ -60,7 +61,7 @@ pub enum RunError {
 impl Engine {
     /// Takes up what happened to a start, or [`StartEvent::Begin`]s it, and asks AWS where that follows.
     ///
-    /// What becomes of its delivery is for [`Engine::settle`].
+    /// What becomes of its delivery is saved with it.
     ///
     /// # Errors
     /// [`RunError`]; the execution stays due, so nothing is lost.
@@ -91,13 +92,17 @@ impl Engine {
         let mut event = event.clone();
         for _ in 0..TURNS_MAX {
             let loaded = self.ledger.execution(id).await?.ok_or_else(|| RunError::NoExecution(id.clone()))?;
-            let decision = decide_start(&loaded.value.start, &event, loaded.value.created_at, now)?;
+            let decision = decide_start(&loaded.value.start, &event, loaded.value.wanted_since, now)?;
             if decision.ask && let Some(by) = self.overtaken(&loaded.value).await? {
                 event = StartEvent::Overtaken { by };
                 continue;
             }
             if decision.start == loaded.value.start && !decision.ask && loaded.value.due_at.is_none_or(|due| due > now) {
                 return Ok((loaded.value, false));
+            }
+            let mut loaded = loaded;
+            if matches!(event, StartEvent::StartAgain) {
+                loaded.value.wanted_since = now;
             }
             let (execution, writes) = self.writes_of(loaded, &decision, now).await?;
             let subject = execution_subject(id);
@@ -106,7 +111,11 @@ impl Engine {
                 None => self.ledger.save(writes).await,
             };
             match saved {
-                Ok(()) => return Ok((execution, decision.ask)),
+                Ok(()) => {
+                    let (at, status) = (execution.target.to_string(), execution.status.as_str());
+                    tracing::info!(execution = %id, target = at, status, ask = decision.ask, "start moved on");
+                    return Ok((execution, decision.ask));
+                }
                 Err(LedgerError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -131,6 +140,9 @@ impl Engine {
             writes = writes.while_fence_stands(fence, route);
         }
         writes = writes.execution(&Loaded { value: execution.clone(), version });
+        if let Some(delivery) = self.settled_delivery(&execution, now).await? {
+            writes = writes.delivery(&delivery);
+        }
         Ok((execution, writes))
     }
 
@@ -154,13 +166,43 @@ impl Engine {
         Ok(standing.filter(|standing| standing.value.key != fence.key).map(|standing| standing.value.delivery))
     }
 
-    /// Writes down what became of an execution's delivery, once that follows.
+    /// The delivery of `execution` as it stands with this execution as it is now; `None` when nothing changes for it.
     ///
-    /// # Errors
-    /// [`RunError`].
-    pub async fn settle(&self, execution: &Execution, now: Timestamp) -> Result<(), RunError> {
-        let Origin::Delivery { delivery } = &execution.origin else { return Ok(()) };
-        self.settle_delivery(delivery, now).await
+    /// Saved together with the execution: a crash can leave no delivery behind that its executions contradict.
+    async fn settled_delivery(
+        &self,
+        execution: &Execution,
+        now: Timestamp,
+    ) -> Result<Option<Loaded<Delivery>>, RunError> {
+        let Origin::Delivery { delivery } = &execution.origin else { return Ok(None) };
+        let Some(mut loaded) = self.ledger.delivery(delivery).await? else { return Ok(None) };
+        Ok(self.resettle(&mut loaded, Some(execution), now).await?.then_some(loaded))
+    }
+
+    /// Brings a delivery up to its executions, of which `newer` is not saved yet. Says whether anything changed.
+    async fn resettle(
+        &self,
+        loaded: &mut Loaded<Delivery>,
+        newer: Option<&Execution>,
+        now: Timestamp,
+    ) -> Result<bool, RunError> {
+        let record = &mut loaded.value;
+        if record.plan.is_empty() {
+            return Ok(false);
+        }
+        let ids: Vec<_> = record.plan.iter().map(|planned| planned.execution.clone()).collect();
+        let mut starts: BTreeMap<_, _> =
+            self.ledger.executions(&ids).await?.into_iter().map(|found| (found.id, found.start)).collect();
+        if let Some(newer) = newer {
+            starts.insert(newer.id.clone(), newer.start.clone());
+        }
+        let starts: Vec<_> = ids.iter().map(|id| starts.get(id).cloned()).collect();
+        let (status, reason) = delivery::settle(&record.plan, &starts);
+        if (status, &reason) == (record.status, &record.reason) {
+            return Ok(false);
+        }
+        (record.status, record.reason, record.updated_at) = (status, reason, now);
+        Ok(true)
     }
 
     /// Writes down what became of a delivery, once that follows from its executions.
@@ -170,25 +212,11 @@ impl Engine {
     pub async fn settle_delivery(&self, id: &DeliveryId, now: Timestamp) -> Result<(), RunError> {
         for _ in 0..TURNS_MAX {
             let Some(mut loaded) = self.ledger.delivery(id).await? else { return Ok(()) };
-            if loaded.value.plan.is_empty() {
+            if !self.resettle(&mut loaded, None, now).await? {
                 return Ok(());
             }
-            let mut starts = Vec::new();
-            for planned in &loaded.value.plan {
-                starts.push(self.ledger.execution(&planned.execution).await?.map(|found| found.value.start));
-            }
-            let (status, reason) = delivery::settle(&loaded.value.plan, &starts);
-            if (status, &reason) == (loaded.value.status, &loaded.value.reason) {
-                return Ok(());
-            }
-            loaded.value.status = status;
-            loaded.value.reason = reason;
-            loaded.value.updated_at = now;
             match self.ledger.save(Writes::new().delivery(&loaded)).await {
-                Ok(()) => {
-                    tracing::info!(delivery = %id, status = status.as_str(), "delivery settled");
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 Err(LedgerError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
+import urllib.error
 import urllib.request
 import uuid
 
@@ -98,11 +99,11 @@ class Runner:
         return post(f"{self.service}/webhook", body, headers)
 
 
-def post(url, body, headers):
+def post(url, body, headers, seconds=PATIENCE_SECONDS):
     """One POST; returns the status and the JSON of the answer."""
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
             return answer.status, json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read() or b"null")

@@ -2,7 +2,11 @@
 //! nothing of Pointsman depends on it.
 #![allow(clippy::disallowed_methods, reason = "a chore reads the environment and takes the time of its steps")]
 
+mod bench;
+mod contract;
+mod deny;
 mod failure;
+mod package;
 mod paths;
 mod step;
 mod test;
@@ -27,6 +31,14 @@ struct Arguments {
 enum Chore {
     /// Installs what the tests need, then formatting, lints, dependency rules and every test
     Test(test::Arguments),
+    /// Holds other people's clients, checkers and emulations against ours
+    Contract(contract::Arguments),
+    /// Runs the benchmarks
+    Bench(bench::Arguments),
+    /// Builds what is deployed, zips it, and prints its size
+    Package(package::Arguments),
+    /// Checks licences, bans and sources of the dependencies
+    Deny,
 }
 
 fn main() -> ExitCode {
@@ -42,5 +54,9 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<(), Failure> {
     match chore {
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::Contract(arguments) => contract::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Package(arguments) => package::run(&arguments),
+        Chore::Deny => deny::run(),
     }
 }

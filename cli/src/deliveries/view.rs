@@ -205,13 +205,13 @@ mod tests {
                 "id": id, "kind": "deployment", "origin": { "by": "delivery", "delivery": "d1" },
                 "target": { "kind": "pipeline", "name": "p", "region": "us-east-1" }, "variables": {},
                 "start": { "at": "requested", "asks": 0 }, "status": "requested",
-                "created_at": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:58:00Z",
+                "created_at": "2027-01-15T07:58:00Z", "wanted_since": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:58:00Z",
             })
         };
         let person = json!({ "name": "Ada", "email": null, "login": "ada" });
         let title = "fix\u{1b}[2J it";
         serde_json::from_value(json!({
-            "id": "d1", "status": "executed", "reason": "", "created_at": "2027-01-15T07:58:00Z",
+            "id": "d1", "status": "executed", "reason": "", "created_at": "2027-01-15T07:58:00Z", "wanted_since": "2027-01-15T07:58:00Z",
             "updated_at": "2027-01-15T07:58:01Z",
             "change": {
                 "delivery": "d1", "received_at": "2027-01-15T07:58:00Z", "sender": "ada",

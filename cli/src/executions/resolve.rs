@@ -58,7 +58,6 @@ async fn is(session: &Session, execution: &Execution, aws_id: &str, style: &Styl
     }
     let event = StartEvent::ResolvedAs { aws_id: aws_id.to_owned() };
     let after = engine.take_up(&execution.id, &event, session.now()).await?;
-    engine.settle(&after, session.now()).await?;
     let view = view::load(session, after).await?;
     Ok(Report::new(view.text(style), &view))
 }
@@ -67,7 +66,6 @@ async fn is(session: &Session, execution: &Execution, aws_id: &str, style: &Styl
 async fn start_again(session: &Session, execution: &Execution, style: &Style) -> Result<Report, Failure> {
     let engine = session.engine();
     let decided = engine.take_up(&execution.id, &StartEvent::StartAgain, session.now()).await?;
-    engine.settle(&decided, session.now()).await?;
     act::ask_dispatch(session, &execution.id).await?;
     let after = act::wait_for_start(session, &decided).await?;
     let after = after.unwrap_or(decided);

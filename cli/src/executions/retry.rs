@@ -138,7 +138,7 @@ mod tests {
             "id": "ex-1", "kind": "deployment", "origin": { "by": "delivery", "delivery": "d1" },
             "target": { "kind": kind, "name": "p", "region": "us-east-1" }, "variables": {},
             "start": start, "status": status,
-            "created_at": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:59:00Z",
+            "created_at": "2027-01-15T07:58:00Z", "wanted_since": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:59:00Z",
         }))
         .unwrap()
     }

@@ -100,7 +100,7 @@ mod tests {
                 "id": "ex-1", "kind": "build", "origin": { "by": "delivery", "delivery": "d1" },
                 "target": { "kind": "build", "name": "p", "region": "us-east-1" }, "variables": {},
                 "start": start, "status": status,
-                "created_at": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:59:00Z",
+                "created_at": "2027-01-15T07:58:00Z", "wanted_since": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:59:00Z",
             }))
             .unwrap();
             assert_eq!(stoppable(&execution).is_ok(), expected, "{why}");

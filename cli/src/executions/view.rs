@@ -351,7 +351,7 @@ mod tests {
             "sha": "a".repeat(40), "title": "fix\u{1b}[2J it", "actor": "ada", "environment": "web-production",
             "target": { "kind": "pipeline", "name": "shop", "region": "us-east-1" }, "variables": { "SERVICE": "web" },
             "start": { "at": "started", "aws_id": "aws-1" }, "status": "failed",
-            "created_at": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:59:00Z",
+            "created_at": "2027-01-15T07:58:00Z", "wanted_since": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:59:00Z",
         }))
         .unwrap()
     }

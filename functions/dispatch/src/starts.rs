@@ -62,6 +62,7 @@ pub(crate) fn planned(
         status: Status::Requested,
         images: BTreeSet::new(),
         created_at: now,
+        wanted_since: now,
         updated_at: now,
         due_at: Some(now),
     };
@@ -167,8 +168,11 @@ async fn mark_overtaken(
 pub(crate) async fn retry(engine: &Engine, retry: &Retry, now: Timestamp) -> Result<(), RunError> {
     match engine.take_up(&retry.retry, &StartEvent::StartAgain, now).await {
         Ok(_) | Err(RunError::NotNow(_)) => {}
+        Err(RunError::NoExecution(id)) => {
+            tracing::warn!(execution = %id, "asked to retry an execution that is not there");
+            return Ok(());
+        }
         Err(error) => return Err(error),
     }
-    let execution = engine.take_up(&retry.retry, &StartEvent::Begin, now).await?;
-    engine.settle(&execution, now).await
+    engine.take_up(&retry.retry, &StartEvent::Begin, now).await.map(drop)
 }

@@ -31,8 +31,7 @@ pub(crate) async fn find_or_leave(engine: &Engine, mut run: Loaded<Run>, now: Ti
         Some(id) => {
             // The taking-up claims the run, so the run is loaded anew after it.
             let event = StartEvent::Looked(Sighting::Found { aws_id: seen.aws_id.clone() });
-            let execution = engine.take_up(&id, &event, now).await?;
-            engine.settle(&execution, now).await?;
+            engine.take_up(&id, &event, now).await?;
             let mut owned = engine.ledger.run(&run.value.target, &run.value.aws_id, now).await?;
             owned.value.observed.merge(&run.value.observed);
             save_owned(engine, owned, &id, now).await
@@ -95,6 +94,7 @@ async fn save_external(engine: &Engine, mut run: Loaded<Run>, now: Timestamp) ->
         status: Status::Running,
         images: BTreeSet::new(),
         created_at: started_at,
+        wanted_since: started_at,
         updated_at: now,
         due_at: None,
     };

@@ -38,7 +38,7 @@ pub(crate) async fn look_after(app: &App, deadline: Timestamp, summary: &mut Sum
 async fn one(engine: &Engine, id: &ExecutionId, now: Timestamp) -> Result<Execution, RunError> {
     let Loaded { value: execution, .. } =
         engine.ledger.execution(id).await?.ok_or_else(|| RunError::NoExecution(id.clone()))?;
-    let execution = match &execution.start {
+    Ok(match &execution.start {
         Start::Requested { .. } => engine.take_up(id, &StartEvent::Begin, now).await?,
         Start::Asked { .. } | Start::Unknown { .. } => {
             let seen = engine.candidates(&execution, now).await?;
@@ -48,9 +48,7 @@ async fn one(engine: &Engine, id: &ExecutionId, now: Timestamp) -> Result<Execut
         Start::Started { aws_id } => ask_about(engine, &execution, aws_id, now).await?,
         // Nothing is expected of these; the index is only eventually consistent.
         Start::Refused { .. } | Start::Overtaken { .. } => execution,
-    };
-    engine.settle(&execution, now).await?;
-    Ok(execution)
+    })
 }
 
 /// Asks AWS what became of an execution that went quiet: its events may be late, or lost.

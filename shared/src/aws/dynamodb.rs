@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem,
 };
 use serde_json::{Map, Number, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The attribute that counts an item's writes.
 pub const VERSION: &str = "item_version";
@@ -127,7 +127,9 @@ impl Table {
     /// [`CallError`] when the table does not answer.
     pub async fn get_all(&self, keys: &[Key]) -> Result<Vec<Stored>, CallError> {
         let mut found = HashMap::new();
-        for chunk in keys.chunks(BATCH_ITEMS_MAX) {
+        // DynamoDB refuses a batch that names an item twice.
+        let distinct: Vec<Key> = keys.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        for chunk in distinct.chunks(BATCH_ITEMS_MAX) {
             let mut wanted = self.wanted(chunk);
             for _ in 0..BATCH_TURNS_MAX {
                 let Some(request) = wanted.take() else { break };
@@ -143,7 +145,7 @@ impl Table {
                 return Err(CallError::Throttled { code: "Unprocessed".into(), message: "the table is busy".into() });
             }
         }
-        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+        Ok(keys.iter().filter_map(|key| found.get(key).cloned()).collect())
     }
 
     fn wanted(&self, keys: &[Key]) -> Option<KeysAndAttributes> {

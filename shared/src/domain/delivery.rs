@@ -143,7 +143,7 @@ mod tests {
             "id": "ex-1", "kind": "deployment", "origin": { "by": "delivery", "delivery": "d1" },
             "target": { "kind": "pipeline", "name": "p", "region": "us-east-1" }, "variables": {},
             "start": { "at": "requested", "asks": 0 }, "status": "requested",
-            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+            "created_at": "2026-01-01T00:00:00Z", "wanted_since": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
         }))
         .unwrap()
     }

@@ -162,6 +162,8 @@ pub struct Execution {
     pub images: BTreeSet<String>,
     /// When it was decided.
     pub created_at: Timestamp,
+    /// Since when it is wanted: since it was decided, or since a person asked for it again.
+    pub wanted_since: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// When `sweep` is to look at it; `None` once it has ended.
@@ -402,7 +404,7 @@ pub struct StartDecision {
 #[error("{0}")]
 pub struct NotNow(&'static str);
 
-/// Decides what `event` does to `start`. `created_at` is when the execution was decided.
+/// Decides what `event` does to `start`. `wanted_since` is the execution's.
 ///
 /// Repeating an event repeats its decision or changes nothing, so a redelivery repairs a crash half way.
 ///
@@ -411,7 +413,7 @@ pub struct NotNow(&'static str);
 pub fn decide_start(
     start: &Start,
     event: &StartEvent,
-    created_at: Timestamp,
+    wanted_since: Timestamp,
     now: Timestamp,
 ) -> Result<StartDecision, NotNow> {
     use StartEvent as E;
@@ -427,7 +429,7 @@ pub fn decide_start(
             let asked = Start::Asked { since: now, asks: asks + 1, absences: 0 };
             StartDecision { start: asked, ask: true, due_in: Some(LOOK_AGAIN_AFTER) }
         }
-        (Start::Asked { asks, .. }, E::Full { reason }) => full(asks - 1, reason, created_at, now),
+        (Start::Asked { asks, .. }, E::Full { reason }) => full(asks - 1, reason, wanted_since, now),
         (Start::Asked { .. }, E::Refused { reason }) => settled(Start::Refused { reason: reason.clone() }),
         (Start::Requested { .. } | Start::Asked { .. }, E::Overtaken { by }) => settled(Start::Overtaken { by: by.clone() }),
         (Start::Asked { since, asks, absences }, E::Looked(sighting)) => looked(*since, *asks, *absences, sighting, now),
@@ -458,8 +460,8 @@ fn again(asks: u32) -> StartDecision {
     StartDecision { start: Start::Requested { refusal: None, asks }, ask: false, due_in: Some(SignedDuration::ZERO) }
 }
 
-fn full(asks: u32, reason: &str, created_at: Timestamp, now: Timestamp) -> StartDecision {
-    if now.duration_since(created_at) >= FULL_GIVE_UP_AFTER {
+fn full(asks: u32, reason: &str, wanted_since: Timestamp, now: Timestamp) -> StartDecision {
+    if now.duration_since(wanted_since) >= FULL_GIVE_UP_AFTER {
         let reason = format!("still full after {} hours: {reason}", FULL_GIVE_UP_AFTER.as_hours());
         return settled(Start::Refused { reason });
     }
@@ -668,6 +670,7 @@ mod tests {
             status: Status::Requested,
             images: BTreeSet::new(),
             created_at: at(0),
+            wanted_since: at(0),
             updated_at: at(0),
             due_at: None,
         }

@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-/// How many parts one transaction writes. DynamoDB takes 100 writes and 4 MB.
+/// How many parts one transaction writes at most. DynamoDB takes 100.
 const PARTS_PER_WRITE: usize = 50;
+/// How much one transaction writes at most, in bytes of JSON, unless one part alone is larger. DynamoDB takes 4 MB.
+const BYTES_PER_WRITE: usize = 2_000_000;
 /// The configuration's text is kept in pieces of this many bytes. An item holds 400 KB.
 const SOURCE_PIECE_BYTES: usize = 200_000;
 
@@ -146,12 +148,10 @@ impl Ledger {
         let pieces = pieces_of(publication.source);
         let parts = publication.parts(&pieces);
         let push = format!("{version}#{}", hash_of(&parts));
-        for chunk in parts.chunks(PARTS_PER_WRITE) {
+        for chunk in chunks_of(parts) {
             // Written over where a push of the very same content failed half way.
-            let put = |(part, item): &(String, Item)| {
-                Write::Put(keys::configuration(&push, part), item.clone(), Expect::Anything)
-            };
-            self.state.write(chunk.iter().map(put).collect()).await?;
+            let put = |(part, item): (String, Item)| Write::Put(keys::configuration(&push, &part), item, Expect::Anything);
+            self.state.write(chunk.into_iter().map(put).collect()).await?;
         }
         let by = publication.by.to_owned();
         let live = LiveConfiguration { live: version, push, pieces: pieces.len(), by: by.clone(), at: now };
@@ -201,6 +201,26 @@ fn source_part(index: usize) -> String {
     format!("source#{index:04}")
 }
 
+/// Cuts parts into transactions that DynamoDB takes.
+fn chunks_of(parts: Vec<(String, Item)>) -> Vec<Vec<(String, Item)>> {
+    let mut chunks: Vec<Vec<(String, Item)>> = Vec::new();
+    let mut room = 0;
+    for part in parts {
+        let bytes = serde_json::to_vec(&part.1).map_or(0, |json| json.len());
+        match chunks.last_mut().filter(|chunk| chunk.len() < PARTS_PER_WRITE && bytes <= room) {
+            Some(chunk) => {
+                chunk.push(part);
+                room -= bytes;
+            }
+            None => {
+                chunks.push(vec![part]);
+                room = BYTES_PER_WRITE.saturating_sub(bytes);
+            }
+        }
+    }
+    chunks
+}
+
 /// Cuts a text into pieces at character boundaries.
 fn pieces_of(mut text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
@@ -210,4 +230,23 @@ fn pieces_of(mut text: &str) -> Vec<&str> {
         text = rest;
     }
     pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_of_any_size_is_cut_into_transactions_that_dynamodb_takes() {
+        let part = |bytes: usize| {
+            let item = Item::from_iter([("text".to_owned(), "x".repeat(bytes).into())]);
+            ("part".to_owned(), item)
+        };
+        let chunks = chunks_of((0..120).map(|_| part(10)).collect());
+        assert_eq!(chunks.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50, 20], "by number");
+        let chunks = chunks_of((0..20).map(|_| part(300_000)).collect());
+        assert!(chunks.iter().all(|chunk| chunk.len() <= 6), "by size");
+        assert_eq!(chunks.iter().map(Vec::len).sum::<usize>(), 20, "nothing is lost");
+        assert_eq!(pieces_of(&"é".repeat(150_000)).concat(), "é".repeat(150_000), "no character is cut in two");
+    }
 }

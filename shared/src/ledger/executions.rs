@@ -8,6 +8,8 @@ use jiff::Timestamp;
 
 /// How many days a list of executions goes back.
 const DAYS_LISTED: usize = 90;
+/// How many executions are looked at for a list that is narrowed by two things. Older ones are not found then.
+const LOOKED_AT_MAX: usize = 1_000;
 
 /// Which executions a list is to name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,22 +54,24 @@ impl Ledger {
         let narrowest = (filter.sha.map(Listing::Sha))
             .or(filter.environment.map(Listing::Environment))
             .or(filter.repository.map(Listing::Repository));
+        // What else is asked for is looked for among more than are wanted.
+        let is_narrowed_twice = [filter.sha, filter.environment, filter.repository].iter().flatten().count() > 1;
+        let looked_at = if is_narrowed_twice { LOOKED_AT_MAX.max(limit) } else { limit };
         let ids = match narrowest {
-            Some(listing) => self.listed(std::iter::once(listing.partition()), limit).await?,
+            Some(listing) => self.listed(std::iter::once(listing.partition()), looked_at).await?,
             None => {
                 let days = keys::days_back(now, DAYS_LISTED).map(|day| Listing::Day(&day).partition());
-                self.listed(days, limit).await?
+                self.listed(days, looked_at).await?
             }
         };
         let ids: Vec<_> = ids.iter().map(|id| ExecutionId::named(id)).collect();
         let mut found = self.executions(&ids).await?;
         found.retain(|execution| {
             let repository = execution.repository.as_ref().map(|repository| repository.full_name.as_str());
-            let is_of = |wanted: Option<&str>, actual: Option<&str>| {
-                wanted.is_none_or(|wanted| actual.is_some_and(|actual| actual.eq_ignore_ascii_case(wanted)))
-            };
-            is_of(filter.repository, repository) && is_of(filter.environment, execution.environment.as_deref())
+            filter.repository.is_none_or(|wanted| repository.is_some_and(|name| name.eq_ignore_ascii_case(wanted)))
+                && filter.environment.is_none_or(|wanted| execution.environment.as_deref() == Some(wanted))
         });
+        found.truncate(limit);
         Ok(found)
     }
 

@@ -24,9 +24,9 @@ use std::time::Duration;
 const BRANCHES: [(&str, &str); 3] = [("main", "dev"), ("staging", "staging"), ("production", "production")];
 const PUSHES: u64 = 8;
 /// How long deliveries keep coming, in seconds.
-const BUSY_SECONDS: u64 = 20 * 60;
+const BUSY_SECONDS: u64 = 12 * 60;
 /// How long nothing goes wrong any more: longer than an absence takes to count, twice, and than a dead letter takes.
-const CALM: Duration = Duration::from_secs(75 * 60);
+const CALM: Duration = Duration::from_secs(45 * 60);
 
 /// One request of GitHub's.
 struct Sending {
