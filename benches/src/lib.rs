@@ -17,7 +17,8 @@ pub const FILES_CHANGED: usize = 30;
 /// A moment, for whatever needs one.
 pub const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
-/// The body of a push of about `bytes` bytes, and never fewer: as many commits as that takes, of three files each.
+/// The body of a push of about `bytes` bytes, and never fewer: as many commits as that takes, of three files each. Up to
+/// 1 MB these are fewer than GitHub lists at most, so every path is read.
 pub fn push_payload(bytes: usize) -> Vec<u8> {
     let mut commits = vec![commit(0)];
     let mut size = payload(&commits).len();
@@ -48,9 +49,10 @@ fn payload(commits: &[Value]) -> Vec<u8> {
 fn commit(number: usize) -> Value {
     let person = json!({ "name": "Ada", "email": "ada@example.com", "username": "ada" });
     json!({
-        "id": sha(number + 2), "distinct": true,
-        "message": format!("Change number {number}"),
+        "id": sha(number + 2), "tree_id": sha(number + 3), "distinct": true,
+        "message": format!("Change number {number}\n\nWhy it was made, in a sentence or two, as people write it."),
         "timestamp": "2027-01-15T08:00:00Z",
+        "url": format!("https://github.com/acme/shop/commit/{}", sha(number + 2)),
         "author": person, "committer": person,
         "added": [format!("services/web/new-{number}.ts")],
         "removed": [],

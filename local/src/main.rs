@@ -14,11 +14,15 @@ use tokio::net::TcpListener;
 
 /// Runs Pointsman and all of AWS in one process. It keeps running until it is told to stop.
 #[derive(Debug, Parser)]
-#[command(name = "cargo local", version, after_help = "Examples:
+#[command(
+    name = "cargo local",
+    version,
+    after_help = "Examples:
   cargo local                                    the example shop, ready for a first push
   cargo local --config pointsman.toml            your own configuration
   cargo local --pace real                        builds take minutes, as they do
-  AWS_ENDPOINT_URL=http://127.0.0.1:4566 aws codepipeline list-pipelines")]
+  AWS_ENDPOINT_URL=http://127.0.0.1:4566 aws codepipeline list-pipelines"
+)]
 struct Arguments {
     /// The configuration to publish; pipelines in a folder `pipelines` beside it (CreatePipeline JSON) are laid down
     #[arg(long, value_name = "FILE")]
@@ -132,7 +136,8 @@ fn greet(local: &Local, service: SocketAddr, aws: SocketAddr) {
         4566 => "--local".to_owned(),
         port => format!("--local --aws-port {port}"),
     };
-    println!("Pointsman is ready.
+    println!(
+        "Pointsman is ready.
 
   webhook      http://{service}/webhook
   all of AWS   http://{aws}   (any credentials, region {REGION})
@@ -145,7 +150,8 @@ and see what became of it:
 
   cargo pointsman {local} deliveries list
   cargo pointsman {local} executions list
-");
+"
+    );
 }
 
 async fn told_to_stop() {

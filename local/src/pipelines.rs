@@ -60,7 +60,8 @@ fn declaration(config: &Config, region: &str, name: &str, routes: &[&Route]) -> 
     });
     let mut stages = vec![source(routes, &source_action.unwrap_or_else(|| "GitHub".to_owned())), build(name)];
     let deploys = deploys_of(config, region, name);
-    let needs_approval = deploys.iter().any(|(_, asks)| *asks) || routes.iter().any(|route| route.environment_has_approval);
+    let needs_approval =
+        deploys.iter().any(|(_, asks)| *asks) || routes.iter().any(|route| route.environment_has_approval);
     if needs_approval {
         stages.push(json!({ "name": "Approve", "actions": [action("Approve", "Approval", "Manual", json!({}))] }));
     }

@@ -139,7 +139,8 @@ impl Template {
     /// # Errors
     /// [`TemplateError`] when it is not YAML, or has no resources.
     pub fn read(text: &str, stack: &str, region: &str, account: &str) -> Result<Self, TemplateError> {
-        let documents = MarkedYaml::load_from_str(text).map_err(|error| wrong(error.marker().line(), error.to_string()))?;
+        let documents =
+            MarkedYaml::load_from_str(text).map_err(|error| wrong(error.marker().line(), error.to_string()))?;
         let document = documents.first().ok_or_else(|| wrong(0, "the template is empty"))?;
         let root = Node::read(document)?;
         let mut resources = BTreeMap::new();
@@ -235,9 +236,11 @@ impl Template {
                 self.value(if self.condition(name.text()?, line)? { then } else { otherwise })
             }
             "FindInMap" => {
-                let path = argument.list()?.iter().map(|part| self.resolve_text(part)).collect::<Result<Vec<_>, _>>()?;
+                let path =
+                    argument.list()?.iter().map(|part| self.resolve_text(part)).collect::<Result<Vec<_>, _>>()?;
                 let names: Vec<_> = ["Mappings"].into_iter().chain(path.iter().map(String::as_str)).collect();
-                let found = self.root.at(&names).ok_or_else(|| wrong(line, format!("no mapping {}", path.join("."))))?;
+                let found =
+                    self.root.at(&names).ok_or_else(|| wrong(line, format!("no mapping {}", path.join("."))))?;
                 self.value(found)
             }
             other => Err(wrong(line, format!("the local runner does not resolve !{other}"))),
@@ -257,7 +260,9 @@ impl Template {
             "And" => argument.list()?.iter().try_fold(true, |all, one| Ok(self.truth(one)? && all)),
             "Or" => argument.list()?.iter().try_fold(false, |any, one| Ok(self.truth(one)? || any)),
             "Equals" => {
-                let [left, right] = argument.list()? else { return Err(wrong(node.line, "Equals takes two arguments")) };
+                let [left, right] = argument.list()? else {
+                    return Err(wrong(node.line, "Equals takes two arguments"));
+                };
                 Ok(self.resolve(left)? == self.resolve(right)?)
             }
             other => Err(wrong(node.line, format!("!{other} is not a condition"))),
@@ -281,7 +286,8 @@ impl Template {
         }
         if let Some(parameter) = self.root.at(&["Parameters", name]) {
             let default = parameter.get("Default");
-            return default.map_or_else(|| Err(wrong(line, format!("{name} has no default"))), |node| self.resolve(node));
+            return default
+                .map_or_else(|| Err(wrong(line, format!("{name} has no default"))), |node| self.resolve(node));
         }
         let Some(resource) = self.resources.get(name) else { return Err(wrong(line, format!("no resource {name}"))) };
         Ok(match resource.kind.as_str() {
@@ -297,7 +303,10 @@ impl Template {
     fn attribute(&self, argument: &Node, line: usize) -> Result<String, TemplateError> {
         let (name, attribute) = match argument.list() {
             Ok([name, attribute]) => (name.text()?, attribute.text()?),
-            _ => argument.text()?.split_once('.').ok_or_else(|| wrong(line, "GetAtt takes a resource and an attribute"))?,
+            _ => argument
+                .text()?
+                .split_once('.')
+                .ok_or_else(|| wrong(line, "GetAtt takes a resource and an attribute"))?,
         };
         let Some(resource) = self.resources.get(name) else { return Err(wrong(line, format!("no resource {name}"))) };
         let physical = self.name_of(name)?;

@@ -258,7 +258,8 @@ impl Laying<'_> {
 
     fn event(&mut self, function: &str, event: &str, node: &Node) -> Result<(), WiringError> {
         let kind = node.get("Type").map(Node::text).transpose()?.unwrap_or_default();
-        let properties = node.get("Properties").map(|node| self.template.resolve(node)).transpose()?.unwrap_or_default();
+        let properties =
+            node.get("Properties").map(|node| self.template.resolve(node)).transpose()?.unwrap_or_default();
         let rule = format!("{function}-{event}");
         match kind {
             "Api" => {
@@ -284,9 +285,9 @@ impl Laying<'_> {
     }
 
     fn queue_event(&self, function: &str, properties: &Value) -> Result<(), WiringError> {
-        let reports = properties["FunctionResponseTypes"].as_array().is_some_and(|types| {
-            types.iter().any(|kind| kind == "ReportBatchItemFailures")
-        });
+        let reports = properties["FunctionResponseTypes"]
+            .as_array()
+            .is_some_and(|types| types.iter().any(|kind| kind == "ReportBatchItemFailures"));
         let settings = QueueMapping {
             function: function.to_owned(),
             queue_arn: properties["Queue"].as_str().unwrap_or_default().to_owned(),

@@ -93,11 +93,14 @@ impl Engine {
         for _ in 0..TURNS_MAX {
             let loaded = self.ledger.execution(id).await?.ok_or_else(|| RunError::NoExecution(id.clone()))?;
             let decision = decide_start(&loaded.value.start, &event, loaded.value.wanted_since, now)?;
-            if decision.ask && let Some(by) = self.overtaken(&loaded.value).await? {
+            if decision.ask
+                && let Some(by) = self.overtaken(&loaded.value).await?
+            {
                 event = StartEvent::Overtaken { by };
                 continue;
             }
-            if decision.start == loaded.value.start && !decision.ask && loaded.value.due_at.is_none_or(|due| due > now) {
+            if decision.start == loaded.value.start && !decision.ask && loaded.value.due_at.is_none_or(|due| due > now)
+            {
                 return Ok((loaded.value, false));
             }
             let mut loaded = loaded;
@@ -274,7 +277,9 @@ fn note_of(actor: &str, event: &StartEvent, execution: &Execution) -> Option<Not
             note("start intended", json!({ "target": target, "sha": execution.sha, "ask": asks }))
         }
         (Start::Started { aws_id }, StartEvent::Answered { .. }) => note("start answered", json!({ "aws_id": aws_id })),
-        (Start::Started { aws_id }, StartEvent::ResolvedAs { .. }) => note("start resolved", json!({ "aws_id": aws_id })),
+        (Start::Started { aws_id }, StartEvent::ResolvedAs { .. }) => {
+            note("start resolved", json!({ "aws_id": aws_id }))
+        }
         (Start::Started { aws_id }, _) => note("start recognised", json!({ "aws_id": aws_id })),
         (Start::Refused { reason }, _) => note("start refused", json!({ "reason": reason })),
         (Start::Overtaken { by }, _) => note("start overtaken", json!({ "by": by })),
@@ -282,7 +287,9 @@ fn note_of(actor: &str, event: &StartEvent, execution: &Execution) -> Option<Not
             note("start unknown", json!({ "reason": reason, "candidates": candidates }))
         }
         (Start::Requested { .. }, StartEvent::StartAgain) => note("start again decided", json!({})),
-        (Start::Requested { refusal, .. }, StartEvent::Full { .. }) => note("start postponed", json!({ "reason": refusal })),
+        (Start::Requested { refusal, .. }, StartEvent::Full { .. }) => {
+            note("start postponed", json!({ "reason": refusal }))
+        }
         (Start::Requested { .. } | Start::Asked { .. }, _) => None,
     }
 }

@@ -11,8 +11,10 @@ import hashlib
 import hmac
 import json
 import os
+import pathlib
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 
@@ -22,6 +24,7 @@ from harness import ACCOUNT, EVENTS, REGION, ROOT, Checks, equal, post, runner, 
 BUILD_SECONDS = 1200
 FUNCTIONS = ["webhook", "dispatch", "record", "sweep"]
 SECRET = b"local-webhook-secret"
+DEADLINE = pathlib.Path(__file__).with_name("deadline.py")
 
 
 def main():
@@ -29,7 +32,7 @@ def main():
     with runner("--strict") as local:
         sqs = local.client("sqs")
         queue = sqs.create_queue(QueueName="contract-lambda.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
-        with watch(local.endpoint, queue) as invoke:
+        with watch(local.endpoint, queue, checks) as invoke:
             body = webhook(checks, sqs, queue, invoke)
             dispatch(checks, local.client("dynamodb"), invoke, body)
             record(checks, local.client("dynamodb"), invoke)
@@ -54,9 +57,17 @@ def settings(endpoint, queue):
     }
 
 
+def host():
+    """The platform that cargo builds for, as it is spelled in the names of cargo's variables."""
+    said = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, check=True).stdout
+    (name,) = [line.split()[1] for line in said.splitlines() if line.startswith("host:")]
+    return name.upper().replace("-", "_")
+
+
 @contextlib.contextmanager
-def watch(endpoint, queue):
-    """Builds the functions, serves them, and yields a function that invokes one of them by name."""
+def watch(endpoint, queue, checks):
+    """Builds the functions, serves them, and yields a function that invokes one of them by name. Prints what they
+    wrote if a check failed."""
     program = os.environ.get("CARGO_LAMBDA")
     assert program, "CARGO_LAMBDA must name the program: start this through `cargo xtask contract`"
     # The functions are built in the build that everything else shares, so that watch only starts them.
@@ -66,7 +77,7 @@ def watch(endpoint, queue):
         port = probe.getsockname()[1]
     command = [program, "lambda", "watch", "--ignore-changes", "--invoke-address", "127.0.0.1", "--invoke-port", str(port)]
     log = tempfile.NamedTemporaryFile(prefix="cargo-lambda-", suffix=".log", delete=False)
-    environment = {**os.environ, **settings(endpoint, queue)}
+    environment = {**os.environ, **settings(endpoint, queue), f"CARGO_TARGET_{host()}_RUNNER": f"{sys.executable} {DEADLINE}"}
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
@@ -82,9 +93,11 @@ def watch(endpoint, queue):
     try:
         wait_until("cargo lambda watch", ready)
         yield invoke
-        os.unlink(log.name)
     finally:
         stop(process)
+        if checks.failed:
+            print("          " + text_of(log.name)[-6000:].replace("\n", "\n          "))
+        os.unlink(log.name)
 
 
 def api_gateway(body, delivery, secret=SECRET):

@@ -31,7 +31,8 @@ impl Drop for World {
 impl World {
     /// A world with this configuration.
     pub async fn with_config(config: &str) -> Self {
-        let options = Options { config: Some(config.to_owned()), config_name: "pointsman.toml".into(), ..Options::default() };
+        let options =
+            Options { config: Some(config.to_owned()), config_name: "pointsman.toml".into(), ..Options::default() };
         Self::start(options).await
     }
 
@@ -75,7 +76,8 @@ impl World {
             ("X-GitHub-Delivery", delivery),
             ("X-Hub-Signature-256", signature.as_str()),
         ];
-        let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
         match self.local.http("POST", "/webhook", &headers, &body).await {
             Some(Ok(answer)) => answer["statusCode"].as_u64().unwrap_or(0),
             Some(Err(_)) | None => 502,

@@ -130,7 +130,9 @@ fn attribute<'a>(message: &'a SqsMessage, name: &str) -> Option<&'a str> {
 fn log_failure(message: &SqsMessage, error: &DispatchError) {
     let id = message.message_id.as_deref().unwrap_or_default();
     match error {
-        DispatchError::NotYet(_) | DispatchError::OutOfTime => tracing::info!(message = id, reason = %error, "message postponed"),
+        DispatchError::NotYet(_) | DispatchError::OutOfTime => {
+            tracing::info!(message = id, reason = %error, "message postponed")
+        }
         DispatchError::Poison(_) | DispatchError::Empty | DispatchError::Run(_) => {
             tracing::error!(message = id, %error, "message failed");
         }

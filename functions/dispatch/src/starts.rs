@@ -134,7 +134,9 @@ async fn claim_start(
         match engine.ledger.save_noted(writes, &execution_subject(&planned.execution), note, now).await {
             Ok(()) => return Ok(true),
             // Either the fence moved, or another try of ours made the record first.
-            Err(LedgerError::Conflict) if engine.ledger.execution(&planned.execution).await?.is_some() => return Ok(true),
+            Err(LedgerError::Conflict) if engine.ledger.execution(&planned.execution).await?.is_some() => {
+                return Ok(true);
+            }
             Err(LedgerError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }

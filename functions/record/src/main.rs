@@ -10,5 +10,6 @@ async fn main() -> Result<(), Error> {
     telemetry::start();
     let settings = Settings::read(&|name| std::env::var(name).ok())?;
     let app = App::start(AwsConfig::from_environment().await, settings).await;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| Ok::<_, Error>(handle(&app, &event.payload).await?))).await
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| Ok::<_, Error>(handle(&app, &event.payload).await?)))
+        .await
 }

@@ -72,8 +72,10 @@ async fn save_external(engine: &Engine, mut run: Loaded<Run>, now: Timestamp) ->
     let id = ExecutionId::of_external(&target, &run.value.aws_id);
     run.value.execution = Some(id.clone());
     let trigger = run.value.observed.trigger.clone();
-    let (kind, by) = trigger.map_or_else(|| ("unknown".to_owned(), None), |trigger| (trigger.kind, Some(trigger.detail)));
-    let started_at = run.value.observed.whole.as_ref().map_or(now, |whole| whole.began.map_or(whole.mark.at, |began| began.1));
+    let (kind, by) =
+        trigger.map_or_else(|| ("unknown".to_owned(), None), |trigger| (trigger.kind, Some(trigger.detail)));
+    let started_at =
+        run.value.observed.whole.as_ref().map_or(now, |whole| whole.began.map_or(whole.mark.at, |began| began.1));
     let mut execution = Execution {
         id: id.clone(),
         kind: if target.kind == TargetKind::Build { Kind::Build } else { Kind::Deployment },

@@ -47,7 +47,8 @@ async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
                 if all_are_recorded(app, &known.value).await? {
                     return app.engine.settle_delivery(&change.delivery, now).await;
                 }
-                (known.value.status, known.value.reason, known.value.updated_at) = (Status::Failed, REASON.to_owned(), now);
+                (known.value.status, known.value.reason, known.value.updated_at) =
+                    (Status::Failed, REASON.to_owned(), now);
                 known
             }
             None => Loaded::absent(Delivery {

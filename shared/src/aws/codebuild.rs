@@ -39,7 +39,11 @@ impl CodeBuild {
         let own = [(EXECUTION_VARIABLE, execution.id.as_str())];
         let configured = execution.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let variables = own.into_iter().chain(configured).map(|(name, value)| {
-            sdk::EnvironmentVariable::builder().name(name).value(value).r#type(sdk::EnvironmentVariableType::Plaintext).build()
+            sdk::EnvironmentVariable::builder()
+                .name(name)
+                .value(value)
+                .r#type(sdk::EnvironmentVariableType::Plaintext)
+                .build()
         });
         let Ok(variables) = variables.collect::<Result<Vec<_>, _>>() else {
             return Answer::Known(StartEvent::Refused { reason: "the request cannot be built".to_owned() });
@@ -97,7 +101,10 @@ impl CodeBuild {
     pub(super) async fn observe(&self, target: &Target, aws_id: &str, now: Timestamp) -> Result<Observed, CallError> {
         let build = self.build(target, aws_id).await?;
         let mut observed = Observed {
-            trigger: Some(Trigger { kind: "StartBuild".to_owned(), detail: build.initiator().unwrap_or_default().to_owned() }),
+            trigger: Some(Trigger {
+                kind: "StartBuild".to_owned(),
+                detail: build.initiator().unwrap_or_default().to_owned(),
+            }),
             ..Observed::default()
         };
         if let Some(sha) = build.resolved_source_version().or(build.source_version()) {

@@ -48,9 +48,10 @@ impl CodePipeline {
             .revision_type(sdk::SourceRevisionType::CommitId)
             .revision_value(execution.sha.as_ref().map(ToString::to_string).unwrap_or_default())
             .build();
-        let variables = execution.variables.iter().map(|(name, value)| {
-            sdk::PipelineVariable::builder().name(name).value(value).build()
-        });
+        let variables = execution
+            .variables
+            .iter()
+            .map(|(name, value)| sdk::PipelineVariable::builder().name(name).value(value).build());
         let (Ok(revision), Ok(variables)) = (revision, variables.collect::<Result<Vec<_>, _>>()) else {
             return Answer::Known(StartEvent::Refused { reason: "the request cannot be built".to_owned() });
         };
@@ -90,7 +91,9 @@ impl CodePipeline {
             several => {
                 let names: Vec<_> = several.iter().map(|action| action.name.as_str()).collect();
                 let names = names.join(", ");
-                Err(refused(format!("the pipeline has several source actions ({names}): the route needs `source_action`")))
+                Err(refused(format!(
+                    "the pipeline has several source actions ({names}): the route needs `source_action`"
+                )))
             }
         }
     }
@@ -298,7 +301,8 @@ fn fold_action(observed: &mut Observed, action: &sdk::ActionExecutionDetail) {
         observed.fold(&report(ended_at, state, link));
     }
     let outputs = action.output().and_then(|output| output.output_variables());
-    let outputs: BTreeMap<_, _> = outputs.into_iter().flatten().map(|(k, v)| (format!("{name}.{k}"), v.clone())).collect();
+    let outputs: BTreeMap<_, _> =
+        outputs.into_iter().flatten().map(|(k, v)| (format!("{name}.{k}"), v.clone())).collect();
     observed.merge(&Observed { outputs, ..Observed::default() });
 }
 

@@ -1,9 +1,7 @@
 //! DynamoDB: one table, read and written as JSON objects under a version.
 
 use super::{AwsConfig, CallError, client};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem};
 use serde_json::{Map, Number, Value};
 use std::collections::{BTreeSet, HashMap};
 
@@ -160,7 +158,13 @@ impl Table {
     ///
     /// # Errors
     /// [`CallError`] when the table does not answer.
-    pub async fn query(&self, pk: &str, after: Option<&str>, newest_first: bool, limit: i32) -> Result<Page, CallError> {
+    pub async fn query(
+        &self,
+        pk: &str,
+        after: Option<&str>,
+        newest_first: bool,
+        limit: i32,
+    ) -> Result<Page, CallError> {
         let start = after.map(|sk| key_attributes(&Key::new(pk, sk)));
         let request = self.client.query().table_name(&self.name).key_condition_expression("pk = :pk");
         let answer = request
@@ -282,11 +286,7 @@ fn condition(expect: &Expect) -> (Option<String>, Names, Values) {
 }
 
 fn key_attributes(key: &Key) -> HashMap<String, AttributeValue> {
-    [
-        ("pk".to_owned(), AttributeValue::S(key.pk.clone())),
-        ("sk".to_owned(), AttributeValue::S(key.sk.clone())),
-    ]
-    .into()
+    [("pk".to_owned(), AttributeValue::S(key.pk.clone())), ("sk".to_owned(), AttributeValue::S(key.sk.clone()))].into()
 }
 
 fn attributes(key: &Key, version: u64, item: Item) -> HashMap<String, AttributeValue> {

@@ -7,6 +7,7 @@ use super::intake::hash_of;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What the first entry of a chain carries as the hash of the one before.
 pub const GENESIS: &str = "genesis";
@@ -61,12 +62,24 @@ impl Entry {
     }
 
     fn computed_hash(&self) -> String {
-        // serde_json keeps objects sorted by key, so equal details hash equal.
         hash_of(&(
             (&self.subject, self.sequence, self.at),
-            (&self.actor, &self.what, &self.detail),
+            (&self.actor, &self.what, canonical(&self.detail)),
             &self.previous,
         ))
+    }
+}
+
+/// A value with every object in the order of its keys. A table hands objects out in any order, so what is hashed or
+/// compared must not depend on it.
+pub fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<_, _> = map.iter().map(|(name, value)| (name.clone(), canonical(value))).collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(list) => list.iter().map(canonical).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }
 

@@ -126,10 +126,9 @@ impl Tally {
             Some(Start::Started { .. }) => self.started += 1,
             Some(Start::Refused { reason }) => self.refused.push(format!("{route}: {reason}")),
             Some(Start::Overtaken { by }) => self.overtaken.push(overtaken(by)),
-            Some(Start::Unknown { reason, .. }) => self.unknown.push(format!(
-                "{route}: {reason}; `pointsman executions resolve {}` settles it",
-                planned.execution
-            )),
+            Some(Start::Unknown { reason, .. }) => self
+                .unknown
+                .push(format!("{route}: {reason}; `pointsman executions resolve {}` settles it", planned.execution)),
         }
     }
 }

@@ -76,7 +76,8 @@ fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
 fn number(value: &Value) -> Option<u32> {
     match value {
         Value::Number(number) => {
-            let whole = number.as_u64().or_else(|| number.as_f64().filter(|float| *float >= 0.0).map(|float| float as u64));
+            let whole =
+                number.as_u64().or_else(|| number.as_f64().filter(|float| *float >= 0.0).map(|float| float as u64));
             whole.and_then(|whole| u32::try_from(whole).ok())
         }
         Value::String(text) => text.trim().parse().ok(),
@@ -226,9 +227,7 @@ mod tests {
                 "additional-information": { "initiator": initiator, "build-start-time": "Sep 1, 2017 4:12:29 PM" },
             })
         };
-        let pushed = |tag: &str, action: &str| {
-            json!({ "action-type": action, "result": "SUCCESS", "repository-name": "r", "image-digest": "sha256:1", "image-tag": tag })
-        };
+        let pushed = |tag: &str, action: &str| json!({ "action-type": action, "result": "SUCCESS", "repository-name": "r", "image-digest": "sha256:1", "image-tag": tag });
         let sha = "a".repeat(40);
         let (pipeline, codebuild, ecr) = ("aws.codepipeline", "aws.codebuild", "aws.ecr");
         let whole = "CodePipeline Pipeline Execution State Change";

@@ -431,8 +431,12 @@ pub fn decide_start(
         }
         (Start::Asked { asks, .. }, E::Full { reason }) => full(asks - 1, reason, wanted_since, now),
         (Start::Asked { .. }, E::Refused { reason }) => settled(Start::Refused { reason: reason.clone() }),
-        (Start::Requested { .. } | Start::Asked { .. }, E::Overtaken { by }) => settled(Start::Overtaken { by: by.clone() }),
-        (Start::Asked { since, asks, absences }, E::Looked(sighting)) => looked(*since, *asks, *absences, sighting, now),
+        (Start::Requested { .. } | Start::Asked { .. }, E::Overtaken { by }) => {
+            settled(Start::Overtaken { by: by.clone() })
+        }
+        (Start::Asked { since, asks, absences }, E::Looked(sighting)) => {
+            looked(*since, *asks, *absences, sighting, now)
+        }
         (Start::Unknown { asks, .. }, E::StartAgain) => again(*asks),
         (Start::Refused { .. }, E::StartAgain) => again(0),
         (Start::Requested { .. } | Start::Asked { .. } | Start::Overtaken { .. }, E::StartAgain) => {
@@ -492,7 +496,9 @@ fn looked(since: Timestamp, asks: u32, absences: u32, sighting: &Sighting, now: 
             unknown("AWS's answer was lost, and what it runs cannot be told apart", candidates)
         }
         Sighting::Perhaps { .. } => wait(absences),
-        Sighting::Several { candidates } => unknown("AWS's answer was lost, and it runs this more than once", candidates),
+        Sighting::Several { candidates } => {
+            unknown("AWS's answer was lost, and it runs this more than once", candidates)
+        }
         Sighting::Found { aws_id } => settled(Start::Started { aws_id: aws_id.clone() }),
     }
 }
@@ -707,7 +713,11 @@ mod tests {
         }
         let mut by_variable = seen(5, true, "web", None, None);
         by_variable.variables = Some([("COMMIT".to_owned(), ours.clone())].into());
-        assert_eq!(sight(&execution(&[("COMMIT", &ours)]), at(0), &[by_variable]), found, "a variable holds the commit");
+        assert_eq!(
+            sight(&execution(&[("COMMIT", &ours)]), at(0), &[by_variable]),
+            found,
+            "a variable holds the commit"
+        );
         let twice = [seen(5, true, "web", Some(&ours), None), seen(6, true, "web", Some(&ours), None)];
         assert!(matches!(sight(&execution(&[]), at(0), &twice), Sighting::Several { .. }), "never guessed");
     }

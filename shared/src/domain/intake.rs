@@ -87,12 +87,9 @@ impl LogicalKey {
                 head: request.head.clone(),
                 updated_at: request.updated_at,
             },
-            ChangeKind::WorkflowRun(run) => Self::WorkflowRun {
-                repository,
-                run: run.id,
-                attempt: run.attempt,
-                action: run.action.clone(),
-            },
+            ChangeKind::WorkflowRun(run) => {
+                Self::WorkflowRun { repository, run: run.id, attempt: run.attempt, action: run.action.clone() }
+            }
             ChangeKind::Release(release) => Self::Release {
                 repository,
                 release: release.id,
@@ -215,11 +212,7 @@ pub fn position(change: &Change) -> Option<(String, Position)> {
     match &change.kind {
         ChangeKind::Push(push) => Some((
             push.git_ref.to_string(),
-            Position {
-                at: told(push.pushed_at),
-                before: Some(push.before.clone()),
-                after: push.after.clone(),
-            },
+            Position { at: told(push.pushed_at), before: Some(push.before.clone()), after: push.after.clone() },
         )),
         ChangeKind::PullRequest(request) => Some((
             format!("pull/{}", request.number),

@@ -181,8 +181,7 @@ impl Observed {
                 one.stages.insert(stage.clone(), Progress::of(*mark));
             }
             Report::Action { stage, action, category, mark, link } => {
-                let seen =
-                    Action { progress: Progress::of(*mark), category: category.clone(), link: link.clone() };
+                let seen = Action { progress: Progress::of(*mark), category: category.clone(), link: link.clone() };
                 one.actions.insert(format!("{stage}/{action}"), seen);
             }
         }

@@ -94,7 +94,8 @@ impl Ledger {
         let Some(live) = self.live_configuration().await? else { return Ok(None) };
         let mut text = String::new();
         for index in 0..live.value.pieces {
-            if let Some(piece) = self.load::<Piece>(&keys::configuration(&live.value.push, &source_part(index))).await? {
+            if let Some(piece) = self.load::<Piece>(&keys::configuration(&live.value.push, &source_part(index))).await?
+            {
                 text.push_str(&piece.value.text);
             }
         }
@@ -150,7 +151,8 @@ impl Ledger {
         let push = format!("{version}#{}", hash_of(&parts));
         for chunk in chunks_of(parts) {
             // Written over where a push of the very same content failed half way.
-            let put = |(part, item): (String, Item)| Write::Put(keys::configuration(&push, &part), item, Expect::Anything);
+            let put =
+                |(part, item): (String, Item)| Write::Put(keys::configuration(&push, &part), item, Expect::Anything);
             self.state.write(chunk.into_iter().map(put).collect()).await?;
         }
         let by = publication.by.to_owned();
@@ -178,12 +180,15 @@ pub struct Publication<'a> {
 
 impl Publication<'_> {
     fn parts(&self, pieces: &[&str]) -> Vec<(String, Item)> {
-        let texts = pieces.iter().enumerate().map(|(index, text)| {
-            (source_part(index), item_of(&Piece { text: (*text).to_owned() }))
-        });
-        let repositories = self.config.by_repository().into_values().filter_map(|routes| {
-            Some(RepositoryConfig { full_name: routes.first()?.repository.clone(), routes })
-        });
+        let texts = pieces
+            .iter()
+            .enumerate()
+            .map(|(index, text)| (source_part(index), item_of(&Piece { text: (*text).to_owned() })));
+        let repositories = self
+            .config
+            .by_repository()
+            .into_values()
+            .filter_map(|routes| Some(RepositoryConfig { full_name: routes.first()?.repository.clone(), routes }));
         let repositories = repositories.map(|one| (repository_part(&one.full_name), item_of(&one)));
         let environments = self.config.by_environment().into_iter();
         let environments = environments.map(|(name, one)| (format!("environment#{name}"), item_of(&one)));

@@ -120,7 +120,10 @@ impl Ledger {
         Ok(self.state.write_across(vec![(&self.state, writes.state), (&self.audit, writes.audit)]).await?)
     }
 
-    async fn load<T: DeserializeOwned>(&self, key: &crate::aws::dynamodb::Key) -> Result<Option<Loaded<T>>, LedgerError> {
+    async fn load<T: DeserializeOwned>(
+        &self,
+        key: &crate::aws::dynamodb::Key,
+    ) -> Result<Option<Loaded<T>>, LedgerError> {
         self.state.get(key).await?.map(read).transpose()
     }
 }

@@ -56,7 +56,12 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
-    pub async fn fence(&self, repository: u64, git_ref: &str, route: &str) -> Result<Option<Loaded<Fence>>, LedgerError> {
+    pub async fn fence(
+        &self,
+        repository: u64,
+        git_ref: &str,
+        route: &str,
+    ) -> Result<Option<Loaded<Fence>>, LedgerError> {
         self.load(&keys::fence(repository, git_ref, route)).await
     }
 }

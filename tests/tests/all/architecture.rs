@@ -95,7 +95,18 @@ fn no_function_holds_a_static() {
 
 #[test]
 fn versions_and_lints_are_written_once() {
-    for folder in ["shared", "functions/webhook", "functions/dispatch", "functions/record", "functions/sweep", "cli", "local", "tests", "benches", "xtask"] {
+    for folder in [
+        "shared",
+        "functions/webhook",
+        "functions/dispatch",
+        "functions/record",
+        "functions/sweep",
+        "cli",
+        "local",
+        "tests",
+        "benches",
+        "xtask",
+    ] {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
         let manifest: toml::Table = manifest.parse().unwrap();
         assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "{folder}");
@@ -110,10 +121,13 @@ fn versions_and_lints_are_written_once() {
 #[test]
 fn every_function_has_a_crate_and_every_crate_a_function() {
     let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
-    let named: BTreeSet<_> = template.match_indices("Binary: ").map(|(at, found)| {
-        template[at + found.len()..].split([' ', '}', '\n']).next().unwrap().to_owned()
-    }).collect();
-    let crates: BTreeSet<_> = std::fs::read_dir(root().join("functions")).unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let named: BTreeSet<_> = template
+        .match_indices("Binary: ")
+        .map(|(at, found)| template[at + found.len()..].split([' ', '}', '\n']).next().unwrap().to_owned())
+        .collect();
+    let crates: BTreeSet<_> = std::fs::read_dir(root().join("functions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(named, crates);
 }

@@ -78,7 +78,9 @@ async fn a_push_to_each_branch_starts_its_own_pipeline_and_the_ledger_tells_the_
         assert_eq!(world.send("push", branch, &push(branch, 1, number, number as i64)).await, 202);
     }
     world.settle().await;
-    for (number, branch, pipeline) in [(11, "main", "dev"), (12, "staging", "staging"), (13, "production", "production")] {
+    for (number, branch, pipeline) in
+        [(11, "main", "dev"), (12, "staging", "staging"), (13, "production", "production")]
+    {
         assert_eq!(world.commits(pipeline), [number], "{branch}");
         let delivery = world.delivery(branch).await.unwrap();
         assert_eq!(delivery.status.as_str(), "executed");
@@ -282,17 +284,30 @@ async fn the_secret_may_be_rotated_under_a_warm_function() {
     let newer = "another-webhook-secret";
     assert_eq!(world.send("push", "warm", &push("main", 1, 2, 1)).await, 202);
     world.pass(Duration::from_secs(60)).await;
-    let put = json!({ "SecretId": "pointsman/github-webhook", "SecretString": newer, "ClientRequestToken": "a".repeat(32) });
+    let put =
+        json!({ "SecretId": "pointsman/github-webhook", "SecretString": newer, "ClientRequestToken": "a".repeat(32) });
     world.aws().ask("secretsmanager", REGION, "PutSecretValue", put).unwrap();
     // The warm function has not seen the new secret: a mismatch makes it look, once, before it says 401.
-    assert_eq!(world.send_signed("push", "newer", &push("main", 2, 3, 2), newer).await, 202, "fetched again before 401");
-    assert_eq!(world.send_signed("push", "older", &push("main", 3, 4, 3), DEFAULT_SECRET).await, 202, "the previous one is live");
+    assert_eq!(
+        world.send_signed("push", "newer", &push("main", 2, 3, 2), newer).await,
+        202,
+        "fetched again before 401"
+    );
+    assert_eq!(
+        world.send_signed("push", "older", &push("main", 3, 4, 3), DEFAULT_SECRET).await,
+        202,
+        "the previous one is live"
+    );
     assert_eq!(world.send_signed("push", "wrong", &push("main", 4, 5, 4), "a-guess-at-the-secret").await, 401);
     world.pass(Duration::from_secs(60)).await;
     let put = json!({ "SecretId": "pointsman/github-webhook", "SecretString": "the-third-webhook-secret", "ClientRequestToken": "b".repeat(32) });
     world.aws().ask("secretsmanager", REGION, "PutSecretValue", put).unwrap();
     world.pass(Duration::from_secs(301)).await;
-    assert_eq!(world.send_signed("push", "oldest", &push("main", 5, 6, 5), DEFAULT_SECRET).await, 401, "two are live, not three");
+    assert_eq!(
+        world.send_signed("push", "oldest", &push("main", 5, 6, 5), DEFAULT_SECRET).await,
+        401,
+        "two are live, not three"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -303,7 +318,10 @@ async fn executions_that_pointsman_did_not_start_are_recorded_and_marked() {
         "sourceRevisions": [{ "actionName": "GitHub", "revisionType": "COMMIT_ID", "revisionValue": sha(77) }],
     });
     world.aws().ask("codepipeline", REGION, "StartPipelineExecution", input).unwrap();
-    world.aws().ask("codebuild", REGION, "StartBuild", json!({ "projectName": "validate", "sourceVersion": sha(78) })).unwrap();
+    world
+        .aws()
+        .ask("codebuild", REGION, "StartBuild", json!({ "projectName": "validate", "sourceVersion": sha(78) }))
+        .unwrap();
     world.settle().await;
     let executions = world.executions().await;
     assert_eq!(executions.len(), 2);
@@ -352,7 +370,8 @@ async fn a_build_that_fails_fails_its_execution() {
 async fn a_poison_message_becomes_a_dead_letter_and_holds_up_nobody() {
     let world = World::with_config(SHOP).await;
     let queue = "https://sqs.us-east-1.amazonaws.com/123456789012/pointsman-changes.fifo";
-    let input = json!({ "QueueUrl": queue, "MessageBody": "poison", "MessageGroupId": "p", "MessageDeduplicationId": "p" });
+    let input =
+        json!({ "QueueUrl": queue, "MessageBody": "poison", "MessageGroupId": "p", "MessageDeduplicationId": "p" });
     world.aws().ask("sqs", REGION, "SendMessage", input).unwrap();
     world.send("push", "fine", &push("main", 1, 2, 1)).await;
     world.settle().await;

@@ -7,7 +7,7 @@ use pointsman::run::Engine;
 use pointsman_local::aws::Behaviour;
 use pointsman_local::faults::{EventFault, Fault};
 use pointsman_local::runner::{Options, REGION};
-use pointsman_tests::payloads::{pull_request, push, sha, REPOSITORY_ID};
+use pointsman_tests::payloads::{REPOSITORY_ID, pull_request, push, sha};
 use pointsman_tests::world::World;
 use serde_json::json;
 use std::time::Duration;
@@ -226,7 +226,7 @@ async fn events_in_any_order_and_number_make_the_same_record() {
     let execution = only_execution(&world).await;
     assert_eq!(execution.status, Status::Succeeded);
     let ledger = world.local.ledger();
-        let run = ledger.run(&execution.target, execution.start.aws_id().unwrap(), execution.created_at);
+    let run = ledger.run(&execution.target, execution.start.aws_id().unwrap(), execution.created_at);
     let observed = run.await.unwrap().value.observed;
     assert!(observed.stages.values().all(|stage| stage.began.is_some() && stage.ended_at().is_some()), "{observed:#?}");
 }

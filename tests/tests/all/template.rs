@@ -81,7 +81,8 @@ fn the_audit_log_is_only_ever_added_to() {
             continue;
         }
         assert_eq!(of("Allow"), BTreeSet::from(["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]), "{role}");
-        for action in ["UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"] {
+        for action in ["UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"]
+        {
             assert!(of("Deny").contains(format!("dynamodb:{action}").as_str()), "{role}: {action} is not denied");
         }
     }
