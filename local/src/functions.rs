@@ -146,7 +146,7 @@ impl Fleet {
         start: impl Fn() -> Starting<A> + Send + Sync + 'static,
         handle: impl Fn(Arc<A>, Value, Invocation) -> Answer + Send + Sync + 'static,
     ) -> Handler {
-        let kept: Arc<tokio::sync::Mutex<Option<(u64, Arc<A>)>>> = Arc::default();
+        let kept: Arc<tokio::sync::Mutex<Option<Kept<A>>>> = Arc::default();
         let (start, handle) = (Arc::new(start), Arc::new(handle));
         let (fleet, name) = (self.clone(), name.to_owned());
         Arc::new(move |event: Value, invocation: Invocation| -> Answer {
@@ -182,6 +182,9 @@ impl Fleet {
         })
     }
 }
+
+/// A warm app, and the generation that it was born in.
+type Kept<A> = (u64, Arc<A>);
 
 /// A cold start under way.
 type Starting<A> = Pin<Box<dyn Future<Output = Result<A, String>> + Send>>;

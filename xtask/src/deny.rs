@@ -16,10 +16,13 @@ pub(crate) fn run() -> Result<(), Failure> {
     if !is_there(&deny) {
         let mut install = cargo();
         install.args(["install", "--locked", "--version", VERSION, "cargo-deny", "--root"]).arg(&tools);
-        // Its build is kept apart from ours, and is of no use afterwards.
+        // Its build is of no use afterwards: let it be a temporary one.
         step("installing cargo-deny", install.env_remove("CARGO_TARGET_DIR"))?;
     }
-    step("licences, bans, sources", program(&deny).args(["--offline", "check", "bans", "licenses", "sources"]))
+    step(
+        "licences, bans, sources",
+        program(&deny).args(["--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]),
+    )
 }
 
 fn is_there(deny: &Path) -> bool {

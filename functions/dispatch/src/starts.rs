@@ -40,7 +40,12 @@ pub(crate) fn planned(
     });
     let (title, pusher) = match &change.kind {
         ChangeKind::Push(push) => (push.head.as_ref().map(|commit| commit.title.clone()), push.pusher.clone()),
-        _ => (None, None),
+        ChangeKind::PullRequest(_)
+        | ChangeKind::WorkflowRun(_)
+        | ChangeKind::Release(_)
+        | ChangeKind::Created(_)
+        | ChangeKind::Deleted(_)
+        | ChangeKind::Other { .. } => (None, None),
     };
     let draft = Execution {
         id: id.clone(),

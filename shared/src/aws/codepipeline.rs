@@ -313,6 +313,7 @@ fn read_trigger(trigger: &sdk::ExecutionTrigger) -> Trigger {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the SDK's enum may grow")]
 fn read_status(status: &sdk::PipelineExecutionStatus) -> Option<State> {
     use sdk::PipelineExecutionStatus as S;
     Some(match status {

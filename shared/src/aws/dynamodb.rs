@@ -324,6 +324,7 @@ fn to_attribute(value: Value) -> AttributeValue {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the SDK's enum may grow")]
 fn from_attribute(value: AttributeValue) -> Value {
     match value {
         AttributeValue::Bool(truth) => Value::Bool(truth),

@@ -159,6 +159,7 @@ impl<E> From<SdkError<E, HttpResponse>> for CallError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the SDK's enum may grow")]
     fn from(error: SdkError<E, HttpResponse>) -> Self {
         match &error {
             SdkError::ServiceError(answer) => {
@@ -175,6 +176,7 @@ where
             SdkError::ConstructionFailure(_) => {
                 Self::Refused { code: "InvalidRequest".to_owned(), message: chain(&error) }
             }
+            // Whatever the SDK adds: what is not known to have failed may have had its effect.
             _ => Self::Lost(chain(&error)),
         }
     }

@@ -42,7 +42,7 @@ pub enum Said {
         /// AWS's id of the execution.
         aws_id: String,
         /// What it reports.
-        report: Report,
+        report: Box<Report>,
     },
     /// An image was pushed under a tag that is a commit.
     ImagePushed {
@@ -119,13 +119,13 @@ fn of_pipeline(event: &Event) -> Option<Said> {
         kind: kind.to_owned(),
         detail: text(&event.detail, &["execution-trigger", "trigger-detail"]).unwrap_or_default().to_owned(),
     });
-    Some(Said::Reported { target, aws_id, report: Report::Whole { mark, trigger } })
+    Some(Said::Reported { target, aws_id, report: Box::new(Report::Whole { mark, trigger }) })
 }
 
 fn of_stage(event: &Event) -> Option<Said> {
     let (target, aws_id, mark) = pipeline_facts(event)?;
     let stage = text(&event.detail, &["stage"])?.to_owned();
-    Some(Said::Reported { target, aws_id, report: Report::Stage { stage, mark } })
+    Some(Said::Reported { target, aws_id, report: Box::new(Report::Stage { stage, mark }) })
 }
 
 fn of_action(event: &Event) -> Option<Said> {
@@ -145,7 +145,7 @@ fn of_action(event: &Event) -> Option<Said> {
         mark,
         link,
     };
-    Some(Said::Reported { target, aws_id, report })
+    Some(Said::Reported { target, aws_id, report: Box::new(report) })
 }
 
 fn of_build(event: &Event) -> Option<Said> {
@@ -171,7 +171,7 @@ fn of_build(event: &Event) -> Option<Said> {
     let at = if state == State::Started { began.unwrap_or(event.time) } else { event.time };
     let trigger = Some(Trigger { kind: "StartBuild".to_owned(), detail: initiator.to_owned() });
     let report = Report::Whole { mark: Mark { attempt: 1, at, state }, trigger };
-    Some(Said::Reported { target, aws_id, report })
+    Some(Said::Reported { target, aws_id, report: Box::new(report) })
 }
 
 /// CodeBuild's own way to write a time, in UTC: `Sep 1, 2017 4:12:29 PM`.
@@ -213,7 +213,8 @@ mod tests {
                 "pipeline-execution-attempt": attempt,
             });
             let said = read(&event("aws.codepipeline", "CodePipeline Stage Execution State Change", detail));
-            let Said::Reported { report: Report::Stage { stage, mark }, aws_id, .. } = said else { panic!("{said:?}") };
+            let Said::Reported { report, aws_id, .. } = said else { panic!("{said:?}") };
+            let Report::Stage { stage, mark } = *report else { panic!("{report:?}") };
             assert_eq!((stage.as_str(), aws_id.as_str(), mark.attempt, mark.state), ("Build", "x", 2, State::Failed));
         }
     }

@@ -1,5 +1,14 @@
 //! The journeys, the simulation and the checks of the whole tree: one binary, so that it links once.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may"
+)]
+
 mod architecture;
 mod journeys;
 mod order;
