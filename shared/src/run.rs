@@ -143,7 +143,10 @@ impl Engine {
             writes = writes.while_fence_stands(fence, route);
         }
         writes = writes.execution(&Loaded { value: execution.clone(), version });
-        if let Some(delivery) = self.settled_delivery(&execution, now).await? {
+        // A start that is only now being asked for settles nothing yet.
+        if !decision.ask
+            && let Some(delivery) = self.settled_delivery(&execution, now).await?
+        {
             writes = writes.delivery(&delivery);
         }
         Ok((execution, writes))

@@ -5,7 +5,7 @@
 
 use crate::{DispatchError, starts};
 use jiff::Timestamp;
-use pointsman::domain::change::{Change, ChangeKind, DeliveryId, GitRef, Repository, Sha};
+use pointsman::domain::change::{Change, ChangeKind, DeliveryId, GitRef, Paths, PathsUnknown, Repository, Sha};
 use pointsman::domain::command::Manual;
 use pointsman::domain::delivery::{Delivery, Planned, Status};
 use pointsman::domain::intake::{LogicalKey, Repeat, SeenPush, repeat};
@@ -18,6 +18,10 @@ use pointsman::run::{Engine, TURNS_MAX};
 const RECEIVES_FOR_A_TAG: u32 = 3;
 /// The longest reason that is recorded, in characters; the rest is cut off.
 const REASON_CHARACTERS_MAX: usize = 1_000;
+
+/// What a delivery's record may weigh as JSON, in bytes. A DynamoDB item holds 400 KB; the plan of every route that a
+/// repository may have fits in without the paths.
+const RECORD_BYTES_MAX: usize = 360_000;
 
 /// What a change comes to.
 enum Plan {
@@ -177,8 +181,18 @@ fn record(change: &Change, known: Option<Loaded<Delivery>>, plan: Plan, now: Tim
     };
     let (created_at, version) = known.map_or((now, 0), |known| (known.value.created_at, known.version));
     let id = change.delivery.clone();
-    let value = Delivery { id, status, reason, change: change.clone(), plan, created_at, updated_at: now };
+    let mut value = Delivery { id, status, reason, change: change.clone(), plan, created_at, updated_at: now };
+    keep_within_an_item(&mut value);
     Loaded { value, version }
+}
+
+/// Lets a record's changed paths go where it would not fit into an item with them: the plan is made already, and
+/// `explain` says then that they are not knowable.
+fn keep_within_an_item(delivery: &mut Delivery) {
+    let weight = serde_json::to_vec(&*delivery).map_or(0, |json| json.len());
+    if let (true, ChangeKind::Push(push)) = (weight > RECORD_BYTES_MAX, &mut delivery.change.kind) {
+        push.paths = Paths::NotKnowable(PathsUnknown::TooManyPaths);
+    }
 }
 
 /// Starts one route by hand. `by` is who sent the message, as SQS tells it.

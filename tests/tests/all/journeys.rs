@@ -395,3 +395,24 @@ async fn a_pipeline_that_starts_itself_is_named_by_sweep() {
     let summary = world.aws().lambda().invoke(world.aws(), "pointsman-SweepFunction", json!({})).await.unwrap();
     assert_eq!(summary["self_starting"], 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_push_of_very_many_paths_to_very_many_routes_is_recorded_whole() {
+    let mut config = "version = 1\n".to_owned();
+    for number in 0..30 {
+        config.push_str(&format!(
+            "[[routes]]\nrepository = \"acme/shop\"\non = \"push\"\nbranch = [\"main\"]\npipeline = \"service-{number}\"\n\
+             variables = {{ NOTE = \"{}\" }}\n",
+            "n".repeat(1_000)
+        ));
+    }
+    let world = World::with_config(&config).await;
+    let paths: Vec<String> = (0..2_800).map(|number| format!("services/{}/{number}.rs", "x".repeat(70))).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    assert_eq!(world.send("push", "large", &with_paths(push("main", 1, 2, 1), &paths)).await, 202);
+    world.pass(Duration::from_secs(600)).await;
+    let (status, reason) = world.outcome("large").await;
+    assert_eq!(status, "executed", "{reason}");
+    assert_eq!(world.delivery("large").await.unwrap().plan.len(), 30);
+    assert_eq!(world.commits("service-29"), [2]);
+}
