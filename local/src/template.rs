@@ -431,7 +431,7 @@ Resources:
             ("!Sub \"${open\"", "a ${ without its }"),
         ] {
             let error = resolved(yaml).unwrap_err();
-            assert_eq!((error.line, error.message.as_str()), (18, message));
+            assert_eq!((error.line, error.message.as_str()), (17, message));
         }
     }
 }

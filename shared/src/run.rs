@@ -9,7 +9,8 @@ use crate::domain::audit::Note;
 use crate::domain::change::DeliveryId;
 use crate::domain::delivery::{self, Delivery};
 use crate::domain::execution::{
-    Execution, ExecutionId, NotNow, Origin, QUIET_AFTER, Seen, Start, StartDecision, StartEvent, Status, decide_start,
+    Execution, ExecutionId, NotNow, Origin, QUIET_AFTER, Seen, Sighting, Start, StartDecision, StartEvent, Status,
+    decide_start, sight,
 };
 use crate::ledger::{Ledger, LedgerError, Loaded, Run, Writes, execution_subject};
 use jiff::Timestamp;
@@ -81,7 +82,7 @@ impl Engine {
                 stepped => stepped.map(|(execution, _)| execution),
             },
             Answer::Lost(why) => {
-                tracing::warn!(execution = %execution.id, target = %execution.target, why, "start not answered");
+                tracing::warn!(execution = %execution.id, runs = %execution.target, why, "start not answered");
                 Ok(execution)
             }
         }
@@ -103,20 +104,21 @@ impl Engine {
             {
                 return Ok((loaded.value, false));
             }
-            let mut loaded = loaded;
+            let (mut loaded, before) = (loaded.clone(), loaded.value.start);
             if matches!(event, StartEvent::StartAgain) {
                 loaded.value.wanted_since = now;
             }
             let (execution, writes) = self.writes_of(loaded, &decision, now).await?;
             let subject = execution_subject(id);
-            let saved = match note_of(&self.actor, &event, &execution) {
+            let is_news = decision.ask || before != execution.start;
+            let saved = match note_of(&self.actor, &event, &execution, decision.ask).filter(|_| is_news) {
                 Some(note) => self.ledger.save_noted(writes, &subject, note, now).await,
                 None => self.ledger.save(writes).await,
             };
             match saved {
                 Ok(()) => {
-                    let (at, status) = (execution.target.to_string(), execution.status.as_str());
-                    tracing::info!(execution = %id, target = at, status, ask = decision.ask, "start moved on");
+                    let status = execution.status.as_str();
+                    tracing::info!(execution = %id, runs = %execution.target, status, ask = decision.ask, "start moved on");
                     return Ok((execution, decision.ask));
                 }
                 Err(LedgerError::Conflict) => {}
@@ -203,7 +205,7 @@ impl Engine {
             starts.insert(newer.id.clone(), newer.start.clone());
         }
         let starts: Vec<_> = ids.iter().map(|id| starts.get(id).cloned()).collect();
-        let (status, reason) = delivery::settle(&record.plan, &starts);
+        let (status, reason) = delivery::settle(&record.plan, &starts, record.is_dead);
         if (status, &reason) == (record.status, &record.reason) {
             return Ok(false);
         }
@@ -230,30 +232,64 @@ impl Engine {
         Err(LedgerError::Conflict.into())
     }
 
-    /// Executions of AWS's that might be the one that was asked for: those that it lists, and those that only an
-    /// event told of.
+    /// Looks for a start that AWS did not answer, among what it lists and what only events told of.
+    ///
+    /// A look that was refused or cut off finds nothing for certain: then nothing is a "perhaps".
     ///
     /// # Errors
     /// [`RunError::Aws`] when AWS does not answer: that is no absence.
-    pub async fn candidates(&self, execution: &Execution, now: Timestamp) -> Result<Vec<Seen>, RunError> {
-        let mut seen = self.targets.seen_since(&execution.target, execution.created_at).await?;
-        for aws_id in self.ledger.unowned_runs(&execution.target).await? {
+    pub async fn look_for(&self, execution: &Execution, now: Timestamp) -> Result<Sighting, RunError> {
+        let uncertain = Sighting::Perhaps { candidates: Vec::new() };
+        let listing = match self.targets.seen_since(&execution.target, execution.created_at).await {
+            Ok(listing) => listing,
+            // The pipeline may be gone, or we may not look: whether it was started, nobody knows.
+            Err(CallError::Refused { .. }) => return Ok(uncertain),
+            Err(error) => return Err(error.into()),
+        };
+        let unowned = self.ledger.unowned_runs(&execution.target).await?;
+        let mut is_complete = listing.is_complete && unowned.is_complete;
+        let mut seen = listing.seen;
+        for aws_id in unowned.aws_ids {
             if seen.iter().all(|one| one.aws_id != aws_id) {
-                seen.push(self.targets.seen(&execution.target, &aws_id).await?);
+                seen.push(Seen::named(&aws_id));
             }
         }
-        for one in &mut seen {
-            let run = self.ledger.run(&execution.target, &one.aws_id, now).await?.value;
-            if one.started_at == Timestamp::MAX {
-                one.started_at = run.observed.whole.as_ref().map_or(run.created_at, |whole| whole.mark.at);
+        let mut candidates = Vec::new();
+        for one in seen {
+            if candidates.len() == CANDIDATES_MAX {
+                is_complete = false;
+                break;
             }
-            if run.execution.is_some() {
-                one.owner = run.execution;
-            }
+            candidates.extend(self.candidate(execution, one, now).await?);
         }
-        Ok(seen)
+        match sight(execution, execution.created_at, &candidates) {
+            Sighting::Nothing if !is_complete => Ok(uncertain),
+            sighting => Ok(sighting),
+        }
+    }
+
+    /// What is known of one of AWS's executions; `None` when it is somebody else's, or AWS knows it no more.
+    async fn candidate(&self, execution: &Execution, one: Seen, now: Timestamp) -> Result<Option<Seen>, RunError> {
+        let run = self.ledger.run(&execution.target, &one.aws_id, now).await?.value;
+        if run.execution.as_ref().is_some_and(|owner| *owner != execution.id) {
+            return Ok(None);
+        }
+        let mut whole = match self.targets.seen(&execution.target, &one.aws_id).await {
+            Ok(whole) => whole,
+            Err(CallError::Refused { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let reported = run.observed.whole.as_ref().map(|whole| whole.began.map_or(whole.mark.at, |began| began.1));
+        let listed = Some(one.started_at).filter(|at| *at != Timestamp::MAX);
+        whole.started_at = listed.or(reported).unwrap_or(run.created_at);
+        whole.revisions.extend(one.revisions);
+        whole.owner = run.execution.or(whole.owner);
+        Ok(Some(whole))
     }
 }
+
+/// How many of AWS's executions that nobody owns one look compares. At the bound the look is cut off.
+const CANDIDATES_MAX: usize = 50;
 
 /// Brings an execution up to what its run has reported.
 pub fn reflect(execution: &mut Execution, run: &Run, now: Timestamp) {
@@ -270,14 +306,14 @@ pub fn reflect(execution: &mut Execution, run: &Run, now: Timestamp) {
 }
 
 /// What the audit log is to say of a step; `None` for looks that found nothing, which would drown the rest.
-fn note_of(actor: &str, event: &StartEvent, execution: &Execution) -> Option<Note> {
+fn note_of(actor: &str, event: &StartEvent, execution: &Execution, asks: bool) -> Option<Note> {
     let note = |what: &str, detail: Value| Some(Note { actor: actor.to_owned(), what: what.to_owned(), detail });
     let target = json!({
         "kind": execution.target.kind.as_str(), "name": execution.target.name, "region": execution.target.region,
     });
     match (&execution.start, event) {
-        (Start::Asked { asks, absences: 0, .. }, StartEvent::Begin | StartEvent::Looked(_)) => {
-            note("start intended", json!({ "target": target, "sha": execution.sha, "ask": asks }))
+        (Start::Asked { asks: ask, .. }, _) if asks => {
+            note("start intended", json!({ "target": target, "sha": execution.sha, "ask": ask }))
         }
         (Start::Started { aws_id }, StartEvent::Answered { .. }) => note("start answered", json!({ "aws_id": aws_id })),
         (Start::Started { aws_id }, StartEvent::ResolvedAs { .. }) => {

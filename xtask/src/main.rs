@@ -6,6 +6,7 @@ mod bench;
 mod contract;
 mod deny;
 mod failure;
+mod glibc;
 mod package;
 mod paths;
 mod step;

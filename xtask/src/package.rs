@@ -1,7 +1,8 @@
 //! `cargo xtask package`: what is deployed. One zip a function, each with one program called `bootstrap`, as Lambda's
-//! own runtime wants it, in `target/lambda`. It runs on x86_64 Linux and links the C library of the machine it is built on.
+//! own runtime wants it, in `target/lambda`. It links the C library of this machine, so that is checked against Lambda's.
 
 use crate::failure::Failure;
+use crate::glibc;
 use crate::paths;
 use crate::step::{cargo, program, run as step};
 use std::fs;
@@ -45,6 +46,7 @@ fn zip(target: &Path, function: &str) -> Result<String, Failure> {
     fs::create_dir_all(&folder).map_err(|source| Failure::file(&folder, source))?;
     let (built, bootstrap, zip) =
         (target.join("release").join(function), folder.join("bootstrap"), folder.join("bootstrap.zip"));
+    check_c_library(&built)?;
     fs::copy(&built, &bootstrap).map_err(|source| Failure::file(&built, source))?;
     if zip.exists() {
         fs::remove_file(&zip).map_err(|source| Failure::file(&zip, source))?;
@@ -63,6 +65,20 @@ fn zip(target: &Path, function: &str) -> Result<String, Failure> {
         mega(zip_bytes),
         zip.display()
     ))
+}
+
+/// Refuses a program that would not start on Lambda.
+fn check_c_library(program: &Path) -> Result<(), Failure> {
+    let bytes = fs::read(program).map_err(|source| Failure::file(program, source))?;
+    match glibc::asked_for(&bytes) {
+        Some((major, minor)) if (major, minor) > glibc::OF_LAMBDA => Err(Failure::Rule(format!(
+            "{} asks for glibc {major}.{minor}; Lambda's provided.al2023 has {}.{}. Build it on an older system",
+            program.display(),
+            glibc::OF_LAMBDA.0,
+            glibc::OF_LAMBDA.1
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a size to be read by people")]

@@ -16,8 +16,8 @@ use pointsman::run::{Engine, RunError};
 use pointsman::settings::{LedgerSettings, Lookup, Missing};
 use std::collections::BTreeSet;
 
-/// A message is not begun with less than this left: the function would be killed in the middle of it.
-pub const TIME_FOR_ONE_MESSAGE: SignedDuration = SignedDuration::from_secs(12);
+/// Nothing is begun with less than this left, no message and no start: the function would be killed in the middle of it.
+pub const TIME_FOR_ONE_START: SignedDuration = SignedDuration::from_secs(12);
 
 /// Where the ledger is.
 #[derive(Debug, Clone)]
@@ -55,6 +55,9 @@ impl App {
         Self { config, engine: Engine { ledger, targets, actor: "dispatch".to_owned() } }
     }
 }
+
+/// Whether there is time for one more start.
+type HasTime<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Why a message must come again.
 #[derive(Debug, thiserror::Error)]
@@ -108,16 +111,17 @@ pub async fn handle(app: &App, event: &SqsEvent, deadline: Timestamp) -> SqsBatc
 
 async fn take(app: &App, message: &SqsMessage, deadline: Timestamp) -> Result<(), DispatchError> {
     let now = app.config.now();
-    if deadline.duration_since(now) < TIME_FOR_ONE_MESSAGE {
+    let has_time = || deadline.duration_since(app.config.now()) >= TIME_FOR_ONE_START;
+    if !has_time() {
         return Err(DispatchError::OutOfTime);
     }
     let body = message.body.as_deref().ok_or(DispatchError::Empty)?;
     let receives = attribute(message, "ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
     match serde_json::from_str(body)? {
-        Command::Change(change) => plan::carry_out(&app.engine, &change, receives, now).await,
+        Command::Change(change) => plan::carry_out(&app.engine, &change, receives, now, &has_time).await,
         Command::Manual(manual) => {
             let by = attribute(message, "SenderId").unwrap_or("unknown");
-            plan::carry_out_manual(&app.engine, &manual, by, now).await
+            plan::carry_out_manual(&app.engine, &manual, by, now, &has_time).await
         }
         Command::Retry(retry) => Ok(starts::retry(&app.engine, &retry, now).await?),
     }
@@ -131,10 +135,10 @@ fn log_failure(message: &SqsMessage, error: &DispatchError) {
     let id = message.message_id.as_deref().unwrap_or_default();
     match error {
         DispatchError::NotYet(_) | DispatchError::OutOfTime => {
-            tracing::info!(message = id, reason = %error, "message postponed")
+            tracing::info!(sqs_message = id, reason = %error, "message postponed")
         }
         DispatchError::Poison(_) | DispatchError::Empty | DispatchError::Run(_) => {
-            tracing::error!(message = id, %error, "message failed");
+            tracing::error!(sqs_message = id, %error, "message failed");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The claim of the change, the last push of its ref and the plan are saved at once, so a crash leaves either nothing
 //! or a plan that the next try carries out.
 
-use crate::{DispatchError, starts};
+use crate::{DispatchError, HasTime, starts};
 use jiff::Timestamp;
 use pointsman::domain::change::{Change, ChangeKind, DeliveryId, GitRef, Paths, PathsUnknown, Repository, Sha};
 use pointsman::domain::command::Manual;
@@ -35,11 +35,12 @@ pub(crate) async fn carry_out(
     change: &Change,
     receives: u32,
     now: Timestamp,
+    has_time: HasTime<'_>,
 ) -> Result<(), DispatchError> {
     for _ in 0..TURNS_MAX {
         let known = engine.ledger.delivery(&change.delivery).await?;
         if let Some(known) = known.as_ref().filter(|known| is_decided(&known.value)) {
-            return resume(engine, known, now).await;
+            return resume(engine, known, now, has_time).await;
         }
         let Some(writes) = decide(engine, change, known, receives, now).await? else { return Ok(()) };
         match engine.ledger.save(writes).await {
@@ -56,11 +57,16 @@ fn is_decided(delivery: &Delivery) -> bool {
     delivery.status.is_final() || !delivery.plan.is_empty()
 }
 
-async fn resume(engine: &Engine, known: &Loaded<Delivery>, now: Timestamp) -> Result<(), DispatchError> {
+async fn resume(
+    engine: &Engine,
+    known: &Loaded<Delivery>,
+    now: Timestamp,
+    has_time: HasTime<'_>,
+) -> Result<(), DispatchError> {
     if known.value.status.is_final() {
         return Ok(());
     }
-    starts::carry_out(engine, &known.value, now).await
+    starts::carry_out(engine, &known.value, now, has_time).await
 }
 
 /// Decides what a change comes to and prepares the writes that say so.
@@ -78,7 +84,13 @@ async fn decide(
     let last = git_ref.as_ref().and_then(|(_, known)| known.as_ref()).map(|known| &known.value.last);
     let mut writes = Writes::new();
     let plan = match repeat(change, claimed_by, last) {
-        Repeat::Of(first) => Plan::Ignore(format!("duplicate of delivery {first}")),
+        Repeat::Of(first) => {
+            // The second hook's telling is claimed too: replayed later, it must still be a duplicate.
+            if claim.is_none() {
+                writes = writes.claim(&key.hash(), &Claim { delivery: first.clone(), change: key.clone() }, now);
+            }
+            Plan::Ignore(format!("duplicate of delivery {first}"))
+        }
         Repeat::Same => Plan::Ignore("this delivery was handled before; its record has expired".to_owned()),
         Repeat::New => {
             writes = writes.claim(&key.hash(), &Claim { delivery: change.delivery.clone(), change: key.clone() }, now);
@@ -168,7 +180,7 @@ async fn commit(
         (Some(sha), _) => Ok(Ok(sha)),
         (None, Some(sha)) => Ok(Ok(sha.clone())),
         (None, None) if receives < RECEIVES_FOR_A_TAG => {
-            Err(DispatchError::NotYet(format!("waiting for the push of tag {tag}")))
+            Err(DispatchError::NotYet("a release waits for the push of its tag".to_owned()))
         }
         (None, None) => Ok(Err(format!("the commit of tag {tag} is not known: no push of it was seen"))),
     }
@@ -181,7 +193,8 @@ fn record(change: &Change, known: Option<Loaded<Delivery>>, plan: Plan, now: Tim
     };
     let (created_at, version) = known.map_or((now, 0), |known| (known.value.created_at, known.version));
     let id = change.delivery.clone();
-    let mut value = Delivery { id, status, reason, change: change.clone(), plan, created_at, updated_at: now };
+    let mut value =
+        Delivery { id, status, reason, change: change.clone(), plan, is_dead: false, created_at, updated_at: now };
     keep_within_an_item(&mut value);
     Loaded { value, version }
 }
@@ -201,10 +214,11 @@ pub(crate) async fn carry_out_manual(
     manual: &Manual,
     by: &str,
     now: Timestamp,
+    has_time: HasTime<'_>,
 ) -> Result<(), DispatchError> {
     for _ in 0..TURNS_MAX {
         if let Some(known) = engine.ledger.delivery(&manual.manual).await? {
-            return resume(engine, &known, now).await;
+            return resume(engine, &known, now, has_time).await;
         }
         let change = manual_change(manual.manual.clone(), &manual.repository, by, now);
         let config = engine.ledger.routes_of(&manual.repository).await?;

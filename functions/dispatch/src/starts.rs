@@ -1,6 +1,6 @@
 //! From a plan to starts: one record per start, under its fence, and AWS asked once for each.
 
-use crate::DispatchError;
+use crate::{DispatchError, HasTime};
 use jiff::Timestamp;
 use pointsman::domain::audit::Note;
 use pointsman::domain::change::{Change, ChangeKind, Sha};
@@ -16,6 +16,9 @@ use pointsman::ledger::{LedgerError, Loaded, Writes, execution_subject};
 use pointsman::run::{Engine, RunError, TURNS_MAX};
 use serde_json::json;
 use std::collections::BTreeSet;
+
+/// How much of a commit's title an execution keeps, in characters; the rest is cut off.
+const TITLE_CHARACTERS_MAX: usize = 80;
 
 /// What `route` starts for `change`, as it is decided now; `None` when AWS does not run its target.
 pub(crate) fn planned(
@@ -39,7 +42,7 @@ pub(crate) fn planned(
         key: key.to_owned(),
     });
     let (title, pusher) = match &change.kind {
-        ChangeKind::Push(push) => (push.head.as_ref().map(|commit| commit.title.clone()), push.pusher.clone()),
+        ChangeKind::Push(push) => (push.head.as_ref().map(|commit| short(&commit.title)), push.pusher.clone()),
         ChangeKind::PullRequest(_)
         | ChangeKind::WorkflowRun(_)
         | ChangeKind::Release(_)
@@ -74,12 +77,26 @@ pub(crate) fn planned(
     Some(Planned { route: route.name.clone(), execution: id, overtaken_by: None, draft })
 }
 
+/// As much of a title as a table shows: a plan repeats it for every route.
+fn short(title: &str) -> String {
+    title.chars().take(TITLE_CHARACTERS_MAX).collect()
+}
+
 /// Makes the records of a plan and starts what they name, in the order of the plan.
 ///
-/// A failure of one start keeps no other from starting; the first is returned, so that the message comes again.
-pub(crate) async fn carry_out(engine: &Engine, delivery: &Delivery, now: Timestamp) -> Result<(), DispatchError> {
+/// A failure of one start keeps no other from starting; the first is returned, so that the message comes again. So it
+/// does when time runs out between two starts: what was done is done, and the plan is saved.
+pub(crate) async fn carry_out(
+    engine: &Engine,
+    delivery: &Delivery,
+    now: Timestamp,
+    has_time: HasTime<'_>,
+) -> Result<(), DispatchError> {
     let mut first_failure = None;
     for planned in delivery.plan.iter().filter(|planned| planned.overtaken_by.is_none()) {
+        if !has_time() {
+            return Err(DispatchError::OutOfTime);
+        }
         if let Err(error) = carry_out_one(engine, delivery, planned, now).await {
             first_failure.get_or_insert(error);
         }
@@ -171,15 +188,15 @@ async fn mark_overtaken(
     Err(RunError::Contended(planned.execution.clone()))
 }
 
-/// Has AWS asked again for an execution that it refused.
+/// Has AWS asked again for an execution that it refused. One of unknown fate needs a person's word, which
+/// `executions resolve` writes into the ledger itself.
 pub(crate) async fn retry(engine: &Engine, retry: &Retry, now: Timestamp) -> Result<(), RunError> {
-    match engine.take_up(&retry.retry, &StartEvent::StartAgain, now).await {
-        Ok(_) | Err(RunError::NotNow(_)) => {}
-        Err(RunError::NoExecution(id)) => {
-            tracing::warn!(execution = %id, "asked to retry an execution that is not there");
-            return Ok(());
-        }
-        Err(error) => return Err(error),
+    let Some(found) = engine.ledger.execution(&retry.retry).await? else {
+        tracing::warn!(execution = %retry.retry, "asked to retry an execution that is not there");
+        return Ok(());
+    };
+    if matches!(found.value.start, Start::Refused { .. }) {
+        engine.take_up(&retry.retry, &StartEvent::StartAgain, now).await?;
     }
     engine.take_up(&retry.retry, &StartEvent::Begin, now).await.map(drop)
 }

@@ -20,11 +20,14 @@ const WAITING_MAX: usize = 50;
 pub(crate) async fn find_or_leave(engine: &Engine, mut run: Loaded<Run>, now: Timestamp) -> Result<(), RunError> {
     let seen = match engine.targets.seen(&run.value.target, &run.value.aws_id).await {
         Ok(seen) => completed(seen, &run.value),
-        // AWS does not know it any more; nobody's for certain.
-        Err(CallError::Refused { .. }) => return Ok(engine.ledger.save(Writes::new().run(&run)).await?),
+        // AWS does not know it, or no more: there is nothing to record.
+        Err(CallError::Refused { code, message }) => {
+            tracing::warn!(runs = %run.value.target, code, message, "an event of what AWS does not know");
+            return Ok(());
+        }
         Err(error) => return Err(error.into()),
     };
-    if !seen.is_by_our_role {
+    if seen.is_by_our_role == Some(false) {
         return save_external(engine, run, now).await;
     }
     match waiting_for(engine, &run.value, &seen).await? {

@@ -4,16 +4,14 @@
 use crate::{App, Summary};
 use pointsman::domain::change::Change;
 use pointsman::domain::command::Command;
-use pointsman::domain::delivery::{Delivery, Status};
+use pointsman::domain::delivery::{DEAD_LETTER, Delivery, Status};
 use pointsman::ledger::{LedgerError, Loaded, Writes};
 use pointsman::run::{RunError, TURNS_MAX};
 
-/// How many times ten messages are read in one turn.
-const RECEIVES_PER_TURN: usize = 10;
+/// How many times ten messages are read in one turn. At the bound the rest is counted and not written down.
+const RECEIVES_PER_TURN: usize = 50;
 /// How long a message that is being read is hidden, in seconds. It is put back when all are read.
 const HIDDEN_SECONDS: i32 = 30;
-/// The reason that is recorded.
-const REASON: &str = "dead letter: dispatch failed on it again and again; `pointsman deliveries redrive` tries it anew";
 
 pub(crate) async fn count(app: &App, summary: &mut Summary) -> Result<(), RunError> {
     let mut messages = Vec::new();
@@ -42,40 +40,31 @@ async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
     for _ in 0..TURNS_MAX {
         let known = app.engine.ledger.delivery(&change.delivery).await?;
         let failed = match known {
-            Some(known) if known.value.status != Status::Received => return Ok(()),
+            Some(known) if known.value.status != Status::Received || known.value.is_dead => return Ok(()),
             Some(mut known) => {
-                if all_are_recorded(app, &known.value).await? {
-                    return app.engine.settle_delivery(&change.delivery, now).await;
+                known.value.is_dead = true;
+                known.value.updated_at = now;
+                if known.value.plan.is_empty() {
+                    (known.value.status, known.value.reason) = (Status::Failed, DEAD_LETTER.to_owned());
                 }
-                (known.value.status, known.value.reason, known.value.updated_at) =
-                    (Status::Failed, REASON.to_owned(), now);
                 known
             }
             None => Loaded::absent(Delivery {
                 id: change.delivery.clone(),
                 status: Status::Failed,
-                reason: REASON.to_owned(),
+                reason: DEAD_LETTER.to_owned(),
                 change: change.clone(),
                 plan: Vec::new(),
+                is_dead: true,
                 created_at: now,
                 updated_at: now,
             }),
         };
         match app.engine.ledger.save(Writes::new().delivery(&failed)).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return app.engine.settle_delivery(&change.delivery, now).await,
             Err(LedgerError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
     }
     Err(LedgerError::Conflict.into())
-}
-
-/// Whether every start of the plan has its record: then `sweep` carries it on, dead letter or not.
-async fn all_are_recorded(app: &App, delivery: &Delivery) -> Result<bool, RunError> {
-    for planned in delivery.plan.iter().filter(|planned| planned.overtaken_by.is_none()) {
-        if app.engine.ledger.execution(&planned.execution).await?.is_none() {
-            return Ok(false);
-        }
-    }
-    Ok(!delivery.plan.is_empty())
 }

@@ -2,15 +2,18 @@
 
 use crate::{App, Summary, has_time};
 use jiff::Timestamp;
-use pointsman::aws::CallError;
 use pointsman::domain::audit::Note;
-use pointsman::domain::execution::{Execution, ExecutionId, QUIET_AFTER, Start, StartEvent, Status, sight};
+use pointsman::domain::execution::{Execution, ExecutionId, LOOK_AGAIN_AFTER, QUIET_AFTER, Start, StartEvent, Status};
 use pointsman::ledger::{LedgerError, Loaded, Writes, execution_subject};
 use pointsman::run::{Engine, RunError, TURNS_MAX, reflect};
 use serde_json::json;
 
 /// How many executions one turn looks after; the rest stay due.
 const DUE_PER_TURN: i32 = 100;
+
+/// What AWS says of what it does not know any more.
+const GONE: [&str; 3] =
+    ["PipelineNotFoundException", "PipelineExecutionNotFoundException", "ResourceNotFoundException"];
 
 /// Looks after every execution that is due, the longest due first, until time runs out.
 pub(crate) async fn look_after(app: &App, deadline: Timestamp, summary: &mut Summary) -> Result<(), RunError> {
@@ -29,10 +32,23 @@ pub(crate) async fn look_after(app: &App, deadline: Timestamp, summary: &mut Sum
             Err(error) => {
                 tracing::error!(execution = %id, %error, "could not be looked after");
                 summary.failures += 1;
+                postpone(&app.engine, &id, app.config.now()).await;
             }
         }
     }
     Ok(())
+}
+
+/// Lets the others go first next time. Where even that fails, it stays where it is.
+async fn postpone(engine: &Engine, id: &ExecutionId, now: Timestamp) {
+    if let Ok(Some(mut loaded)) = engine.ledger.execution(id).await
+        && loaded.value.due_at.is_some()
+    {
+        loaded.value.due_at = Some(now + LOOK_AGAIN_AFTER);
+        if let Err(error) = engine.ledger.save(Writes::new().execution(&loaded)).await {
+            tracing::warn!(execution = %id, %error, "could not be postponed");
+        }
+    }
 }
 
 async fn one(engine: &Engine, id: &ExecutionId, now: Timestamp) -> Result<Execution, RunError> {
@@ -41,8 +57,7 @@ async fn one(engine: &Engine, id: &ExecutionId, now: Timestamp) -> Result<Execut
     Ok(match &execution.start {
         Start::Requested { .. } => engine.take_up(id, &StartEvent::Begin, now).await?,
         Start::Asked { .. } | Start::Unknown { .. } => {
-            let seen = engine.candidates(&execution, now).await?;
-            let sighting = sight(&execution, execution.created_at, &seen);
+            let sighting = engine.look_for(&execution, now).await?;
             engine.take_up(id, &StartEvent::Looked(sighting), now).await?
         }
         Start::Started { aws_id } => ask_about(engine, &execution, aws_id, now).await?,
@@ -55,9 +70,9 @@ async fn one(engine: &Engine, id: &ExecutionId, now: Timestamp) -> Result<Execut
 async fn ask_about(engine: &Engine, quiet: &Execution, aws_id: &str, now: Timestamp) -> Result<Execution, RunError> {
     let observed = match engine.targets.observe(&quiet.target, aws_id, now).await {
         Ok(observed) => Some(observed),
-        // The pipeline, or the execution, is gone: there is nothing to wait for.
-        Err(CallError::Refused { code, message }) => {
-            tracing::warn!(execution = %quiet.id, code, message, "AWS does not know it any more");
+        // The pipeline, or the execution, is gone: there is nothing to wait for. Any other refusal is about us.
+        Err(error) if GONE.iter().any(|code| error.is(code)) => {
+            tracing::warn!(execution = %quiet.id, %error, "AWS does not know it any more");
             None
         }
         Err(error) => return Err(error.into()),
@@ -68,7 +83,7 @@ async fn ask_about(engine: &Engine, quiet: &Execution, aws_id: &str, now: Timest
         };
         let mut run = engine.ledger.run(&quiet.target, aws_id, now).await?;
         if let Some(observed) = &observed {
-            run.value.observed.merge(observed);
+            run.value.observed.conclude(observed);
         }
         run.value.execution = Some(quiet.id.clone());
         let mut after = before.clone();

@@ -64,7 +64,7 @@ impl App {
     }
 }
 
-/// What a turn found. The counts are metrics too, and `unknown` and `dead_letters` have alarms.
+/// What a turn found. The counts are metrics too; `template.yaml` has the alarms.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Executions that were due.

@@ -29,9 +29,9 @@ pub(crate) async fn check(app: &App, summary: &mut Summary) -> Result<(), RunErr
             Ok(reasons) if reasons.is_empty() => {}
             Ok(reasons) => {
                 found += 1;
-                tracing::warn!(%target, reasons = reasons.join("; "), "the pipeline starts itself: pushes run twice");
+                tracing::warn!(pipeline = %target, reasons = reasons.join("; "), "the pipeline starts itself: pushes run twice");
             }
-            Err(error) => tracing::warn!(%target, %error, "the pipeline cannot be looked at"),
+            Err(error) => tracing::warn!(pipeline = %target, %error, "the pipeline cannot be looked at"),
         }
     }
     summary.self_starting += found;

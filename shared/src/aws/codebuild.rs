@@ -4,7 +4,7 @@
 //! our execution id as an environment variable, so a look tells for certain whether it is ours.
 
 use super::codepipeline::time;
-use super::targets::{Answer, Regional, answer_of};
+use super::targets::{Answer, Listing, Regional, answer_of};
 use super::{AwsConfig, CallError, client};
 use crate::domain::execution::{CLOCK_SKEW, Execution, ExecutionId, Seen, StartEvent, Target};
 use crate::domain::observed::{Link, Mark, Observed, Report, State, Trigger};
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 /// The environment variable that carries our execution id into a build.
 pub const EXECUTION_VARIABLE: &str = "POINTSMAN_EXECUTION";
 
-/// How many pages of 100 builds a look goes back. At the bound older builds are not seen.
+/// How many pages of 100 builds a look goes back. At the bound it is not complete.
 const PAGES_MAX: usize = 5;
 
 /// CodeBuild's words for "no room now": nothing was started.
@@ -64,25 +64,29 @@ impl CodeBuild {
         }
     }
 
-    pub(super) async fn seen_since(&self, target: &Target, since: Timestamp) -> Result<Vec<Seen>, CallError> {
+    pub(super) async fn seen_since(&self, target: &Target, since: Timestamp) -> Result<Listing, CallError> {
         let client = self.clients.in_region(&target.region);
-        let mut seen = Vec::new();
+        let mut listing = Listing::default();
         let mut next = None;
         for _ in 0..PAGES_MAX {
             let page = client.list_builds_for_project().project_name(&target.name).set_next_token(next).send().await?;
             let ids = page.ids.unwrap_or_default();
             if ids.is_empty() {
+                listing.is_complete = true;
                 break;
             }
             let builds = client.batch_get_builds().set_ids(Some(ids)).send().await?.builds.unwrap_or_default();
             let oldest = builds.iter().map(|build| time(build.start_time())).min();
-            seen.extend(builds.iter().filter(|build| time(build.start_time()) >= since - CLOCK_SKEW).map(as_seen));
+            listing
+                .seen
+                .extend(builds.iter().filter(|build| time(build.start_time()) >= since - CLOCK_SKEW).map(as_seen));
             next = page.next_token;
             if next.is_none() || oldest.is_some_and(|oldest| oldest < since - CLOCK_SKEW) {
+                listing.is_complete = true;
                 break;
             }
         }
-        Ok(seen)
+        Ok(listing)
     }
 
     pub(super) async fn seen(&self, target: &Target, aws_id: &str) -> Result<Seen, CallError> {
@@ -152,7 +156,7 @@ fn as_seen(build: &sdk::Build) -> Seen {
         aws_id: build.id().unwrap_or_default().to_owned(),
         started_at: time(build.start_time()),
         // Whoever started it: without our variable it is not ours.
-        is_by_our_role: owner.is_some(),
+        is_by_our_role: Some(owner.is_some()),
         variables: None,
         revisions: build.source_version().map(str::to_owned).into_iter().collect(),
         owner: owner.map(|variable| ExecutionId::named(variable.value())),

@@ -1,6 +1,6 @@
 //! CodePipeline: start once, look, stop.
 
-use super::targets::{Answer, Regional, answer_of};
+use super::targets::{Answer, Listing, Regional, answer_of};
 use super::{AwsConfig, CallError, client};
 use crate::domain::execution::{CLOCK_SKEW, Execution, Seen, StartEvent, Target};
 use crate::domain::observed::{Link, Mark, Observed, Report, State, Trigger};
@@ -12,10 +12,8 @@ use std::collections::BTreeMap;
 
 /// How many executions a page of a listing holds: AWS's own maximum.
 const PAGE_EXECUTIONS: i32 = 100;
-/// How many pages of executions a look goes back. At the bound older executions are not seen.
+/// How many pages of executions a look goes back. At the bound it is not complete.
 const PAGES_MAX: usize = 5;
-/// How many candidates of one look are asked for their variables.
-const CANDIDATES_MAX: usize = 25;
 /// How many pages of actions are read of one execution: 50 stages of 100 actions would be 50 pages.
 const ACTION_PAGES_MAX: usize = 10;
 /// The longest reason for a stop, in characters: AWS's own bound.
@@ -98,9 +96,9 @@ impl CodePipeline {
         }
     }
 
-    pub(super) async fn seen_since(&self, target: &Target, since: Timestamp) -> Result<Vec<Seen>, CallError> {
+    pub(super) async fn seen_since(&self, target: &Target, since: Timestamp) -> Result<Listing, CallError> {
         let client = self.clients.in_region(&target.region);
-        let mut seen = Vec::new();
+        let mut listing = Listing::default();
         let mut next = None;
         for _ in 0..PAGES_MAX {
             let request = client.list_pipeline_executions().pipeline_name(&target.name).max_results(PAGE_EXECUTIONS);
@@ -108,24 +106,27 @@ impl CodePipeline {
             for summary in page.pipeline_execution_summaries() {
                 let started_at = time(summary.start_time());
                 // Newest first: whatever follows is older still.
-                if started_at < since - CLOCK_SKEW || seen.len() == CANDIDATES_MAX {
-                    return Ok(seen);
+                if started_at < since - CLOCK_SKEW {
+                    listing.is_complete = true;
+                    return Ok(listing);
                 }
-                if !self.is_by_our_role(summary.trigger()) {
-                    continue;
+                let is_by_our_role = summary.trigger().map(|trigger| self.is_ours(&read_trigger(trigger)));
+                if is_by_our_role != Some(false) {
+                    listing.seen.push(Seen {
+                        started_at,
+                        is_by_our_role,
+                        revisions: summary.source_revisions().iter().filter_map(|r| r.revision_id.clone()).collect(),
+                        ..Seen::named(summary.pipeline_execution_id().unwrap_or_default())
+                    });
                 }
-                let aws_id = summary.pipeline_execution_id().unwrap_or_default();
-                let mut one = self.seen(target, aws_id).await?;
-                one.started_at = started_at;
-                one.revisions.extend(summary.source_revisions().iter().filter_map(|r| r.revision_id.clone()));
-                seen.push(one);
             }
             next = page.next_token;
             if next.is_none() {
+                listing.is_complete = true;
                 break;
             }
         }
-        Ok(seen)
+        Ok(listing)
     }
 
     pub(super) async fn seen(&self, target: &Target, aws_id: &str) -> Result<Seen, CallError> {
@@ -134,13 +135,11 @@ impl CodePipeline {
             (variable.name().unwrap_or_default().to_owned(), variable.resolved_value().unwrap_or_default().to_owned())
         });
         Ok(Seen {
-            aws_id: aws_id.to_owned(),
             // GetPipelineExecution tells no start time: a listing or an event does.
-            started_at: Timestamp::MAX,
-            is_by_our_role: self.is_by_our_role(execution.trigger()),
+            is_by_our_role: execution.trigger().map(|trigger| self.is_ours(&read_trigger(trigger))),
             variables: Some(variables.collect()),
             revisions: execution.artifact_revisions().iter().filter_map(|r| r.revision_id.clone()).collect(),
-            owner: None,
+            ..Seen::named(aws_id)
         })
     }
 
@@ -148,10 +147,6 @@ impl CodePipeline {
     pub fn is_ours(&self, trigger: &Trigger) -> bool {
         trigger.kind == sdk::TriggerType::StartPipelineExecution.as_str()
             && self.starter_roles.iter().any(|role| trigger.detail.contains(&format!(":assumed-role/{role}/")))
-    }
-
-    fn is_by_our_role(&self, trigger: Option<&sdk::ExecutionTrigger>) -> bool {
-        trigger.is_some_and(|trigger| self.is_ours(&read_trigger(trigger)))
     }
 
     async fn execution(&self, target: &Target, aws_id: &str) -> Result<sdk::PipelineExecution, CallError> {
@@ -172,17 +167,15 @@ impl CodePipeline {
                 .collect(),
             ..Observed::default()
         };
-        let state = execution.status().and_then(read_status);
-        let mut latest: Option<Timestamp> = None;
-        for action in self.actions(target, aws_id).await? {
-            let at = time(action.last_update_time());
-            latest = latest.max(Some(at));
-            fold_action(&mut observed, &action);
-        }
-        if let Some(state) = state {
-            // The API tells no time of its own for the whole: an end is that of its last action.
-            let at = if state.is_over() { latest.unwrap_or(now) } else { now };
-            observed.fold(&Report::Whole { mark: Mark { attempt: 1, at, state }, trigger: None });
+        let actions = self.actions(target, aws_id).await?;
+        actions.iter().for_each(|action| fold_action(&mut observed, action));
+        if let Some(state) = execution.status().and_then(read_status) {
+            // The API tells no time for the whole: it began with its first action, and ended with its last.
+            let first = actions.iter().map(|action| time(action.start_time())).min();
+            let last = actions.iter().map(|action| time(action.last_update_time())).max();
+            let at = if state.is_over() { last } else { first };
+            let mark = Mark { attempt: 1, at: at.unwrap_or(now), state };
+            observed.fold(&Report::Whole { mark, trigger: None });
         }
         Ok(observed)
     }

@@ -14,6 +14,15 @@ pub struct Targets {
     builds: CodeBuild,
 }
 
+/// What a look among AWS's executions saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Those that may be ours, newest first.
+    pub seen: Vec<Seen>,
+    /// Whether these are all since the moment that was asked for.
+    pub is_complete: bool,
+}
+
 /// AWS's answer to a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -38,11 +47,11 @@ impl Targets {
         }
     }
 
-    /// What AWS runs, or ran, of `target` since a moment. At most a bounded number, newest first.
+    /// What AWS runs, or ran, of `target` since a moment.
     ///
     /// # Errors
     /// [`CallError`] when AWS does not answer: that is no absence.
-    pub async fn seen_since(&self, target: &Target, since: Timestamp) -> Result<Vec<Seen>, CallError> {
+    pub async fn seen_since(&self, target: &Target, since: Timestamp) -> Result<Listing, CallError> {
         match target.kind {
             TargetKind::Pipeline => self.pipelines.seen_since(target, since).await,
             TargetKind::Build => self.builds.seen_since(target, since).await,

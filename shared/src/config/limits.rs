@@ -31,7 +31,7 @@ pub const MAX_VARIABLES: usize = 50;
 /// The longest value of a variable once it is filled in, in characters. Source: as above.
 pub const MAX_VARIABLE_CHARACTERS: usize = 1_000;
 /// The longest JSON of one repository's routes, or of one environment, in bytes: each is one item of at most 400 KB.
-pub const MAX_ITEM_BYTES: usize = 150_000;
+pub const MAX_ITEM_BYTES: usize = 100_000;
 
 /// The shortest time for an approval. Source: CodePipeline's `timeoutInMinutes`, 5 to 86,400.
 pub const MIN_EXPIRES_SECONDS: u32 = 5 * 60;

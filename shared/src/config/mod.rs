@@ -155,7 +155,9 @@ fn check_sizes(config: &Config, root: &Table<'_>, routes: &BTreeMap<String, Plac
     let hint = format!("at most {} bytes of JSON", limits::MAX_ITEM_BYTES);
     for (repository, its_routes) in config.by_repository() {
         let Some(place) = routes.get(&repository) else { continue };
-        if is_too_big(serde_json::to_vec(&its_routes)) {
+        // As they will be once they are filled in: `{sha}` grows to forty digits.
+        let filled = serde_json::to_string(&its_routes).map(|json| json.replace("{sha}", &"0".repeat(40)).into_bytes());
+        if is_too_big(filled) {
             problems.error(place, format!("the routes of {repository} are too long together"), hint.clone());
         }
     }

@@ -1,6 +1,7 @@
 //! What the queue of changes carries: GitHub's changes, and what an operator asks for.
 //!
-//! An operator's command takes the way of a push, so it meets the same claims, fences and audit log.
+//! An operator's command takes the way of a push, so it meets the same claims and audit log. It moves no fence: whoever
+//! starts an older commit by hand means to.
 
 use super::change::{Change, DeliveryId, Sha};
 use super::execution::ExecutionId;

@@ -18,6 +18,9 @@ pub struct Delivery {
     pub change: Change,
     /// The routes that matched, and what each starts.
     pub plan: Vec<Planned>,
+    /// Its message became a dead letter: a start of the plan without a record will not get one by itself.
+    #[serde(default)]
+    pub is_dead: bool,
     /// When it was first taken up.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -81,26 +84,44 @@ impl Status {
 ///
 /// `executed` needs an answer from every target that was not overtaken; what is unclear outweighs what failed,
 /// and both outweigh what still waits only once nothing waits.
-pub fn settle(plan: &[Planned], starts: &[Option<Start>]) -> (Status, String) {
-    let mut tally = Tally::default();
+///
+/// Of a dead letter, a start without a record has failed.
+pub fn settle(plan: &[Planned], starts: &[Option<Start>], is_dead: bool) -> (Status, String) {
+    let mut tally = Tally { is_dead, ..Tally::default() };
     for (planned, start) in plan.iter().zip(starts) {
         tally.count(planned, start.as_ref());
     }
-    if !tally.waiting.is_empty() {
-        (Status::Received, tally.waiting.join("; "))
-    } else if !tally.unknown.is_empty() {
-        (Status::Unknown, tally.unknown.join("; "))
-    } else if !tally.refused.is_empty() {
-        (Status::Failed, tally.refused.join("; "))
-    } else if tally.started > 0 {
-        (Status::Executed, tally.overtaken.join("; "))
-    } else {
-        (Status::Ignored, tally.overtaken.join("; "))
+    let (status, reason) = tally.outcome();
+    (status, reason.chars().take(REASON_CHARACTERS_MAX).collect())
+}
+
+impl Tally {
+    fn outcome(&self) -> (Status, String) {
+        let tally = self;
+        if !tally.waiting.is_empty() {
+            (Status::Received, tally.waiting.join("; "))
+        } else if !tally.unknown.is_empty() {
+            (Status::Unknown, tally.unknown.join("; "))
+        } else if !tally.refused.is_empty() {
+            (Status::Failed, tally.refused.join("; "))
+        } else if tally.started > 0 {
+            (Status::Executed, tally.overtaken.join("; "))
+        } else {
+            (Status::Ignored, tally.overtaken.join("; "))
+        }
     }
 }
 
+/// The longest reason, in characters; the rest is cut off.
+const REASON_CHARACTERS_MAX: usize = 2_000;
+
+/// Why a start of a dead letter has failed.
+pub const DEAD_LETTER: &str =
+    "dead letter: dispatch failed on it again and again; `pointsman deliveries redrive` tries it anew";
+
 #[derive(Default)]
 struct Tally {
+    is_dead: bool,
     started: usize,
     waiting: Vec<String>,
     unknown: Vec<String>,
@@ -117,6 +138,7 @@ impl Tally {
             return;
         }
         match start {
+            None if self.is_dead => self.refused.push(format!("{route}: {DEAD_LETTER}")),
             None => self.waiting.push(format!("{route}: about to be requested")),
             Some(Start::Requested { refusal: None, .. }) => self.waiting.push(format!("{route}: about to be started")),
             Some(Start::Requested { refusal: Some(why), .. }) => {
@@ -175,9 +197,12 @@ mod tests {
                     draft: draft(),
                 })
                 .collect();
-            let (status, reason) = settle(&plan, &starts);
+            let (status, reason) = settle(&plan, &starts, false);
             assert_eq!(status, expected, "{why}");
             assert!(status == Status::Executed || !reason.is_empty(), "{why}: a reason is owed");
         }
+        let plan =
+            [Planned { route: "r".into(), execution: ExecutionId::named("ex-1"), overtaken_by: None, draft: draft() }];
+        assert_eq!(settle(&plan, &[None], true).0, Status::Failed, "of a dead letter nothing more is expected");
     }
 }

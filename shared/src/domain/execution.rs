@@ -532,8 +532,8 @@ pub struct Seen {
     pub aws_id: String,
     /// When it started.
     pub started_at: Timestamp,
-    /// Whether it was started through the API by our own role.
-    pub is_by_our_role: bool,
+    /// Whether it was started through the API by our own role; `None` when AWS does not tell (yet).
+    pub is_by_our_role: Option<bool>,
     /// Its variables, where they are known.
     pub variables: Option<BTreeMap<String, String>>,
     /// The commits of its sources; none while its Source action runs.
@@ -564,6 +564,20 @@ pub fn sight(execution: &Execution, since: Timestamp, seen: &[Seen]) -> Sighting
     }
 }
 
+impl Seen {
+    /// One of which only the id is known.
+    pub fn named(aws_id: &str) -> Self {
+        Self {
+            aws_id: aws_id.to_owned(),
+            started_at: Timestamp::MAX,
+            is_by_our_role: None,
+            variables: None,
+            revisions: Vec::new(),
+            owner: None,
+        }
+    }
+}
+
 enum Likeness {
     Is,
     MayBe,
@@ -581,12 +595,15 @@ fn likeness(execution: &Execution, since: Timestamp, seen: &Seen) -> Likeness {
         Some(_) => return Likeness::IsNot,
         None => {}
     }
-    if !seen.is_by_our_role || is_too_old || differs {
+    if seen.is_by_our_role == Some(false) || is_too_old || differs {
         return Likeness::IsNot;
     }
     let names_commit = |variables: &BTreeMap<String, String>| {
         variables.iter().any(|(name, value)| value == sha.as_str() && execution.variables.get(name) == Some(value))
     };
+    if seen.is_by_our_role.is_none() {
+        return Likeness::MayBe;
+    }
     if seen.revisions.iter().any(|revision| revision == sha.as_str()) {
         return Likeness::Is;
     }
@@ -689,7 +706,7 @@ mod tests {
         let seen = |started: i64, by_us: bool, service: &str, revision: Option<&str>, owner: Option<&str>| Seen {
             aws_id: "x".into(),
             started_at: at(started),
-            is_by_our_role: by_us,
+            is_by_our_role: Some(by_us),
             variables: Some([("SERVICE".to_owned(), service.to_owned())].into()),
             revisions: revision.map(str::to_owned).into_iter().collect(),
             owner: owner.map(ExecutionId::named),

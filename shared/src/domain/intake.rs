@@ -323,7 +323,7 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             // at   before      last seen   newer  why
-            (101, Some('x'), None,       true,  "a later second, whatever it moved"),
+            (101, Some('f'), None,       true,  "a later second, whatever it moved"),
             (99,  Some('b'), None,       false, "an earlier second, whatever it moved"),
             (100, Some('b'), None,       true,  "the same second, and it begins where the other ended"),
             (100, Some('a'), None,       false, "the same second, and it begins where the other began"),

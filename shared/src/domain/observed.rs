@@ -188,6 +188,16 @@ impl Observed {
         self.merge(&one);
     }
 
+    /// Takes over what the API says of the whole when asked. An end that it knows wins over every report so far, since
+    /// the reports of that end may be lost; a retry that is reported later begins a new attempt and wins over it.
+    pub fn conclude(&mut self, asked: &Self) {
+        self.merge(asked);
+        let said = asked.whole.as_ref().map(|whole| whole.mark).filter(|mark| mark.state.is_over());
+        if let (Some(said), Some(whole)) = (said, &mut self.whole) {
+            whole.mark = Mark { attempt: whole.mark.attempt, at: whole.mark.at.max(said.at), state: said.state };
+        }
+    }
+
     /// Joins what two of these know. Order and repetition make no difference.
     pub fn merge(&mut self, other: &Self) {
         match (&mut self.whole, &other.whole) {
@@ -315,6 +325,24 @@ mod tests {
                 assert_eq!(observed.status(), expected, "{why} (reversed: {reversed})");
             }
         }
+    }
+
+    #[test]
+    fn an_end_that_the_api_knows_wins_over_the_reports_so_far() {
+        let mut observed = Observed::default();
+        for report in [whole(1, 1, State::Started), whole(1, 5, State::Failed), whole(2, 9, State::Resumed)] {
+            observed.fold(&report);
+        }
+        let mut asked = Observed::default();
+        asked.fold(&whole(1, 7, State::Succeeded));
+        observed.conclude(&asked);
+        assert_eq!(observed.status(), Some(Status::Succeeded), "the end of the second attempt was lost");
+        let mut running = Observed::default();
+        running.fold(&whole(1, 1, State::Started));
+        observed.conclude(&running);
+        assert_eq!(observed.status(), Some(Status::Succeeded), "a running one says nothing new");
+        observed.fold(&whole(3, 9, State::Resumed));
+        assert_eq!(observed.status(), Some(Status::Running), "a third attempt");
     }
 
     #[test]

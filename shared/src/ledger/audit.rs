@@ -6,7 +6,7 @@ use crate::domain::audit::{Entry, Note};
 use crate::domain::execution::ExecutionId;
 use jiff::Timestamp;
 
-/// The longest chain that is read, in entries. At the bound reading stops with what was read, and says so.
+/// The longest chain that is read, in entries. At the bound reading stops; a chain of this length was cut.
 pub const AUDIT_ENTRIES_MAX: usize = 10_000;
 
 /// The chain of configuration changes.

@@ -34,14 +34,16 @@ pub struct LiveConfiguration {
     pub push: String,
     /// How many pieces its text is kept in.
     pub pieces: usize,
+    /// How many parts its targets are listed in.
+    pub target_parts: usize,
     /// Who pushed it.
     pub by: String,
     /// When.
     pub at: Timestamp,
 }
 
-/// The part that lists every target, for those who look at all of them.
-const TARGETS_PART: &str = "targets";
+/// How many targets one part lists. A target weighs 400 bytes at most.
+const TARGETS_PER_PART: usize = 500;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Targets {
@@ -108,8 +110,12 @@ impl Ledger {
     /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
     pub async fn live_targets(&self) -> Result<Option<(Version, BTreeSet<Target>)>, LedgerError> {
         let Some(live) = self.live_configuration().await? else { return Ok(None) };
-        let found = self.load::<Targets>(&keys::configuration(&live.value.push, TARGETS_PART)).await?;
-        Ok(found.map(|found| (live.value.live, found.value.targets)))
+        let mut targets = BTreeSet::new();
+        for index in 0..live.value.target_parts {
+            let part = self.load::<Targets>(&keys::configuration(&live.value.push, &targets_part(index))).await?;
+            targets.extend(part.into_iter().flat_map(|part| part.value.targets));
+        }
+        Ok(Some((live.value.live, targets)))
     }
 
     /// The last look at the configured pipelines.
@@ -147,7 +153,7 @@ impl Ledger {
     ) -> Result<Version, LedgerError> {
         let version = before.map_or(1, |live| live.value.live + 1);
         let pieces = pieces_of(publication.source);
-        let parts = publication.parts(&pieces);
+        let (parts, target_parts) = publication.parts(&pieces);
         let push = format!("{version}#{}", hash_of(&parts));
         for chunk in chunks_of(parts) {
             // Written over where a push of the very same content failed half way.
@@ -156,7 +162,8 @@ impl Ledger {
             self.state.write(chunk.into_iter().map(put).collect()).await?;
         }
         let by = publication.by.to_owned();
-        let live = LiveConfiguration { live: version, push, pieces: pieces.len(), by: by.clone(), at: now };
+        let live =
+            LiveConfiguration { live: version, push, pieces: pieces.len(), target_parts, by: by.clone(), at: now };
         let expect = before.map_or(Expect::Absent, Loaded::expect);
         let mut writes = Writes::new();
         writes.state.push(Write::Put(keys::live_configuration(), item_of(&live), expect));
@@ -179,7 +186,8 @@ pub struct Publication<'a> {
 }
 
 impl Publication<'_> {
-    fn parts(&self, pieces: &[&str]) -> Vec<(String, Item)> {
+    /// The parts, and how many of them list targets.
+    fn parts(&self, pieces: &[&str]) -> (Vec<(String, Item)>, usize) {
         let texts = pieces
             .iter()
             .enumerate()
@@ -192,10 +200,20 @@ impl Publication<'_> {
         let repositories = repositories.map(|one| (repository_part(&one.full_name), item_of(&one)));
         let environments = self.config.by_environment().into_iter();
         let environments = environments.map(|(name, one)| (format!("environment#{name}"), item_of(&one)));
-        let targets = self.config.routes.iter().filter_map(|route| Target::of_route(&route.target)).collect();
-        let targets = (TARGETS_PART.to_owned(), item_of(&Targets { targets }));
-        texts.chain(repositories).chain(environments).chain([targets]).collect()
+        let targets: BTreeSet<_> =
+            self.config.routes.iter().filter_map(|route| Target::of_route(&route.target)).collect();
+        let targets: Vec<_> = targets.into_iter().collect();
+        let lists = targets.chunks(TARGETS_PER_PART).enumerate();
+        let lists: Vec<_> = lists
+            .map(|(index, some)| (targets_part(index), item_of(&Targets { targets: some.iter().cloned().collect() })))
+            .collect();
+        let target_parts = lists.len();
+        (texts.chain(repositories).chain(environments).chain(lists).collect(), target_parts)
     }
+}
+
+fn targets_part(index: usize) -> String {
+    format!("targets#{index:04}")
 }
 
 fn repository_part(full_name: &str) -> String {

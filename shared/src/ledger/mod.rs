@@ -15,7 +15,7 @@ pub use audit::{AUDIT_ENTRIES_MAX, CONFIGURATION_SUBJECT, execution_subject};
 pub use configuration::{LiveConfiguration, PipelineCheck, Publication, Version};
 pub use executions::Filter;
 pub use refs::{Claim, RefState};
-pub use runs::Run;
+pub use runs::{Run, Unowned};
 
 use crate::aws::dynamodb::{Item, Stored, Table, Write, WriteError};
 use crate::aws::{AwsConfig, CallError};
@@ -26,7 +26,8 @@ use serde_json::Value;
 
 /// How long deliveries are kept. GitHub redelivers for 3 days, queues keep 14.
 pub const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
-/// How long the claim of a change is kept. The fence of its route refuses a replay after that.
+/// How long the claim of a change is kept. The fence of its route refuses a replay
+/// after that; a release has none, and is told by the execution's own id.
 pub const CLAIMS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 400);
 
 /// The state table and the audit log.
@@ -61,7 +62,7 @@ pub enum LedgerError {
         pk: String,
         /// Its sort key.
         sk: String,
-        /// What serde says.
+        /// What kind of error it is.
         cause: String,
     },
 }
@@ -132,7 +133,8 @@ fn read<T: DeserializeOwned>(stored: Stored) -> Result<Loaded<T>, LedgerError> {
     let Stored { key, version, item } = stored;
     match serde_json::from_value(Value::Object(item)) {
         Ok(value) => Ok(Loaded { value, version }),
-        Err(error) => Err(LedgerError::Corrupt { pk: key.pk, sk: key.sk, cause: error.to_string() }),
+        // serde's own text may quote what stands in the record.
+        Err(error) => Err(LedgerError::Corrupt { pk: key.pk, sk: key.sk, cause: format!("{:?}", error.classify()) }),
     }
 }
 

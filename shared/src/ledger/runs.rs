@@ -11,7 +11,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// How many unclaimed runs of one target are looked at.
-const UNOWNED_MAX: i32 = 50;
+const UNOWNED_MAX: i32 = 200;
+
+/// Runs that nobody has claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unowned {
+    /// AWS's ids.
+    pub aws_ids: Vec<String>,
+    /// Whether these are all.
+    pub is_complete: bool,
+}
 
 /// One execution of AWS's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,13 +63,14 @@ impl Ledger {
         Ok(known.unwrap_or_else(|| Loaded::absent(Run::new(target, aws_id, now))))
     }
 
-    /// AWS's ids of the runs of `target` that nobody has claimed.
+    /// The runs of `target` that nobody has claimed.
     ///
     /// # Errors
     /// [`LedgerError::Unavailable`].
-    pub async fn unowned_runs(&self, target: &Target) -> Result<Vec<String>, LedgerError> {
+    pub async fn unowned_runs(&self, target: &Target) -> Result<Unowned, LedgerError> {
         let page = self.state.query(&keys::unowned(target), None, true, UNOWNED_MAX).await?;
-        Ok(page.items.into_iter().map(|stored| stored.key.sk).collect())
+        let is_complete = page.next.is_none();
+        Ok(Unowned { aws_ids: page.items.into_iter().map(|stored| stored.key.sk).collect(), is_complete })
     }
 }
 

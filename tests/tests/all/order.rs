@@ -50,6 +50,22 @@ async fn the_same_push_under_a_new_guid_is_a_duplicate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_hooks_telling_replayed_after_another_push_is_still_a_duplicate() {
+    let world = World::with_config(SHOP).await;
+    world.send("push", "first", &push("main", 1, 2, 100)).await;
+    world.settle().await;
+    world.send("push", "hook", &push("main", 1, 2, 101)).await;
+    world.settle().await;
+    // A push that moves no fence comes between.
+    world.send("push", "deletion", &push("main", 2, 0, 102)).await;
+    world.settle().await;
+    world.send("push", "replayed", &push("main", 1, 2, 101)).await;
+    world.settle().await;
+    assert_eq!(world.outcome("replayed").await.0, "ignored");
+    assert_eq!(world.commits("dev"), [2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn there_and_back_and_there_again_are_three_pushes() {
     let world = World::with_config(SHOP).await;
     for (delivery, before, after, at) in [("d1", 1, 2, 1), ("d2", 2, 1, 2), ("d3", 1, 2, 3)] {

@@ -60,8 +60,8 @@ fn bounds_hold_at_the_bound_and_not_beyond() {
         (branches(51),                                  false, "one more"),
         (pattern(256),                                  true,  "a pattern of 256 bytes"),
         (pattern(257),                                  false, "one more"),
-        (big_variables(2),                              true,  "100 KB of routes fit into one item"),
-        (big_variables(4),                              false, "200 KB do not"),
+        (big_variables(1),                              true,  "50 KB of routes fit into one item"),
+        (big_variables(3),                              false, "150 KB do not"),
         (format!("#{}", "x".repeat(limits::MAX_FILE_BYTES)), false, "a file beyond its bound is not even read"),
     ];
     for (text, is_taken, why) in cases {
