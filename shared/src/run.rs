@@ -262,10 +262,8 @@ impl Engine {
             }
             candidates.extend(self.candidate(execution, one, now).await?);
         }
-        match sight(execution, execution.created_at, &candidates) {
-            Sighting::Nothing if !is_complete => Ok(uncertain),
-            sighting => Ok(sighting),
-        }
+        let sighting = sight(execution, execution.created_at, &candidates);
+        Ok(if sighting == Sighting::Nothing && !is_complete { uncertain } else { sighting })
     }
 
     /// What is known of one of AWS's executions; `None` when it is somebody else's, or AWS knows it no more.
