@@ -20,8 +20,8 @@ use tokio::net::TcpListener;
     after_help = "Examples:
   cargo local                                    the example shop, ready for a first push
   cargo local --config pointsman.toml            your own configuration
-  cargo local --pace real                        builds take minutes, as they do
-  AWS_ENDPOINT_URL=http://127.0.0.1:4566 aws codepipeline list-pipelines"
+  cargo local --pace real                        actions take as long as they are configured to
+  cargo local --port 3100 --aws-port 4600        beside another one"
 )]
 struct Arguments {
     /// The configuration to publish; pipelines in a folder `pipelines` beside it (CreatePipeline JSON) are laid down
@@ -84,7 +84,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 
 async fn listen(port: u16) -> Result<TcpListener, String> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    TcpListener::bind(address).await.map_err(|error| format!("port {port} cannot be used: {error}"))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("port {port} cannot be used ({error}); --port and --aws-port choose others"))
 }
 
 #[allow(clippy::disallowed_methods, reason = "main reads the environment")]

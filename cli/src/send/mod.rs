@@ -22,7 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   pointsman --local send events/push.json
   pointsman --local send events/push.json --sha 6113728f27ae82c7b1a177c8d03f9e96e0adf246 --ref refs/heads/main
-  pointsman --local send events/release.json --event release --ref refs/tags/v1.2.3
+  pointsman --local send events/release-published.json --event release --ref refs/tags/v1.2.3
   pointsman send push.json --url https://hooks.example.com/webhook --secret-env HOOK_SECRET
   cat push.json | pointsman --local send -
 

@@ -95,15 +95,16 @@ pub async fn handle(app: &App, deadline: Timestamp) -> Result<Summary, RunError>
             summary.failures += 1;
         }
     }
-    telemetry::emit(&telemetry::metric_line(
-        app.config.now(),
-        &[
-            ("UnknownExecutions", summary.unknown),
-            ("DeadLetters", summary.dead_letters),
-            ("SelfStartingPipelines", summary.self_starting),
-            ("SweepFailures", summary.failures),
-        ],
-    ));
+    let counts = [
+        ("UnknownExecutions", summary.unknown),
+        ("DeadLetters", summary.dead_letters),
+        ("SelfStartingPipelines", summary.self_starting),
+        ("SweepFailures", summary.failures),
+    ];
+    // Alarms take a missing count for none, so a turn that found nothing says nothing.
+    if counts.iter().any(|(_, count)| *count > 0) {
+        telemetry::emit(&telemetry::metric_line(app.config.now(), &counts));
+    }
     Ok(summary)
 }
 

@@ -155,6 +155,9 @@ const THROTTLING_CODES: [&str; 9] = [
     "SlowDown",
 ];
 
+/// The one server error that says for certain that nothing was done.
+const NOT_IMPLEMENTED: u16 = 501;
+
 impl<E> From<SdkError<E, HttpResponse>> for CallError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -167,7 +170,7 @@ where
                 let message = answer.err().message().unwrap_or("no message").to_owned();
                 if THROTTLING_CODES.contains(&code.as_str()) {
                     Self::Throttled { code, message }
-                } else if answer.raw().status().is_server_error() {
+                } else if answer.raw().status().is_server_error() && answer.raw().status().as_u16() != NOT_IMPLEMENTED {
                     Self::Lost(format!("{code}: {message}"))
                 } else {
                     Self::Refused { code, message }
