@@ -4,10 +4,13 @@ use crate::failure::Failure;
 use crate::step;
 use std::path::{Path, PathBuf};
 
-/// The repository's root.
-pub(crate) fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+/// The repository's root: of the clone that cargo runs in, which need not be the one that this was built in, since
+/// clones may share a target folder.
+#[allow(clippy::disallowed_methods, reason = "cargo tells it by the environment")]
+pub(crate) fn root() -> PathBuf {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = PathBuf::from(here);
+    here.parent().map_or(here.clone(), Path::to_path_buf)
 }
 
 /// Cargo's target folder: `CARGO_TARGET_DIR`, or what a configuration of cargo's says, or `target`.

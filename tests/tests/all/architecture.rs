@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    // As cargo tells it now: clones may share a target folder, and this be built in another one.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&here).parent().unwrap().to_owned()
 }
 
 fn rust_files(folder: &str) -> Vec<(PathBuf, String)> {
