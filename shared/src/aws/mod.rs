@@ -94,6 +94,7 @@ fn bounded(sdk: SdkConfig) -> SdkConfig {
 }
 
 /// Builds a service's client out of an [`AwsConfig`].
+#[allow(unused_macros, reason = "each feature brings a client; without any there is none to build")]
 macro_rules! client {
     ($krate:ident, $config:expr) => {{
         let config: &$crate::aws::AwsConfig = $config;
@@ -104,6 +105,7 @@ macro_rules! client {
         $krate::Client::from_conf(builder.build())
     }};
 }
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use client;
 
 /// Why a call failed, by what it means for the caller.
