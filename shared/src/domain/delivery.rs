@@ -95,23 +95,6 @@ pub fn settle(plan: &[Planned], starts: &[Option<Start>], is_dead: bool) -> (Sta
     (status, reason.chars().take(REASON_CHARACTERS_MAX).collect())
 }
 
-impl Tally {
-    fn outcome(&self) -> (Status, String) {
-        let tally = self;
-        if !tally.waiting.is_empty() {
-            (Status::Received, tally.waiting.join("; "))
-        } else if !tally.unknown.is_empty() {
-            (Status::Unknown, tally.unknown.join("; "))
-        } else if !tally.refused.is_empty() {
-            (Status::Failed, tally.refused.join("; "))
-        } else if tally.started > 0 {
-            (Status::Executed, tally.overtaken.join("; "))
-        } else {
-            (Status::Ignored, tally.overtaken.join("; "))
-        }
-    }
-}
-
 /// The longest reason, in characters; the rest is cut off.
 const REASON_CHARACTERS_MAX: usize = 2_000;
 
@@ -130,6 +113,20 @@ struct Tally {
 }
 
 impl Tally {
+    fn outcome(&self) -> (Status, String) {
+        if !self.waiting.is_empty() {
+            (Status::Received, self.waiting.join("; "))
+        } else if !self.unknown.is_empty() {
+            (Status::Unknown, self.unknown.join("; "))
+        } else if !self.refused.is_empty() {
+            (Status::Failed, self.refused.join("; "))
+        } else if self.started > 0 {
+            (Status::Executed, self.overtaken.join("; "))
+        } else {
+            (Status::Ignored, self.overtaken.join("; "))
+        }
+    }
+
     fn count(&mut self, planned: &Planned, start: Option<&Start>) {
         let route = &planned.route;
         let overtaken = |by: &DeliveryId| format!("{route}: overtaken by the newer delivery {by}");
