@@ -14,7 +14,6 @@ mod tests;
 use super::{Aws, Call, Failure, Service, lock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-pub(crate) use build::BuildEnd;
 use build::{Build, Order, Status};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -90,7 +89,7 @@ impl CodeBuild {
         lock(&self.state).limit = limit;
     }
 
-    /// Starts a build for a pipeline and returns its id. Its end is told by `CodePipeline::build_ended`.
+    /// Starts a build for a pipeline and returns its id. Its end is told by `CodePipeline::work_ended`.
     pub(crate) fn start_for_pipeline(&self, aws: &Aws, region: &str, wanted: PipelineBuild) -> Result<String, Failure> {
         let now = aws.clock().now();
         let order = Order {
@@ -307,7 +306,7 @@ fn tell(aws: &Aws, build: &Build, now: Timestamp) {
     }
     aws.emit(&build.region, build.event("COMPLETED", now));
     if build.initiator.starts_with("codepipeline/") {
-        aws.codepipeline().build_ended(aws, &build.told());
+        aws.codepipeline().work_ended(aws, &build.told());
     }
 }
 

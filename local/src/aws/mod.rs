@@ -5,23 +5,46 @@
 //! Time passes by [`Service::next_due`] and [`Service::advance`] alone: a service keeps the moments at which
 //! something will happen as part of its state, so there are no timers to lose and a seed replays.
 
+pub mod cloudwatch;
 pub mod codebuild;
+pub mod codedeploy;
 pub mod codepipeline;
 pub mod dynamodb;
+pub mod ecr;
+pub mod ecs;
 pub mod eventbridge;
 pub mod lambda;
 pub mod secretsmanager;
+pub mod sns;
 pub mod sqs;
+pub mod sts;
 pub mod wire;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The account of everything local.
 pub const ACCOUNT: &str = "123456789012";
+
+/// The services that can be called, by endpoint prefix.
+const PREFIXES: [&str; 12] = [
+    "codebuild",
+    "codedeploy",
+    "codepipeline",
+    "dynamodb",
+    "ecr",
+    "ecs",
+    "events",
+    "monitoring",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "sts",
+];
 
 /// How long actions take and how often schedules fire. It never changes the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +119,11 @@ pub(crate) trait Service: Send + Sync {
     /// Runs one operation and answers with its output as JSON.
     fn call(&self, aws: &Aws, call: &Call) -> Result<Value, Failure>;
 
+    /// The operations that it has, in alphabetical order: every other is refused by name.
+    fn operations(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The earliest moment at which something happens here by itself.
     fn next_due(&self) -> Option<Timestamp> {
         None
@@ -135,6 +163,12 @@ struct Inner {
     lambda: lambda::Lambda,
     codebuild: codebuild::CodeBuild,
     codepipeline: codepipeline::CodePipeline,
+    codedeploy: codedeploy::CodeDeploy,
+    ecs: ecs::Ecs,
+    ecr: ecr::Ecr,
+    cloudwatch: cloudwatch::CloudWatch,
+    sns: sns::Sns,
+    sts: sts::Sts,
 }
 
 impl std::fmt::Debug for Aws {
@@ -162,6 +196,12 @@ impl Aws {
             lambda: lambda::Lambda::default(),
             codebuild: codebuild::CodeBuild::default(),
             codepipeline: codepipeline::CodePipeline::default(),
+            codedeploy: codedeploy::CodeDeploy::default(),
+            ecs: ecs::Ecs::default(),
+            ecr: ecr::Ecr::default(),
+            cloudwatch: cloudwatch::CloudWatch::default(),
+            sns: sns::Sns::default(),
+            sts: sts::Sts::default(),
         })))
     }
 
@@ -203,6 +243,31 @@ impl Aws {
     /// The pipelines.
     pub fn codepipeline(&self) -> &codepipeline::CodePipeline {
         &self.0.codepipeline
+    }
+
+    /// The deployments.
+    pub fn codedeploy(&self) -> &codedeploy::CodeDeploy {
+        &self.0.codedeploy
+    }
+
+    /// The clusters.
+    pub fn ecs(&self) -> &ecs::Ecs {
+        &self.0.ecs
+    }
+
+    /// The images.
+    pub fn ecr(&self) -> &ecr::Ecr {
+        &self.0.ecr
+    }
+
+    /// The alarms.
+    pub fn cloudwatch(&self) -> &cloudwatch::CloudWatch {
+        &self.0.cloudwatch
+    }
+
+    /// The topics, and the mail that they sent.
+    pub fn sns(&self) -> &sns::Sns {
+        &self.0.sns
     }
 
     /// The tables.
@@ -295,7 +360,7 @@ impl Aws {
         self.0.changed.notify_one();
     }
 
-    fn services(&self) -> [&dyn Service; 7] {
+    fn services(&self) -> [&dyn Service; 12] {
         let inner = &*self.0;
         [
             &inner.dynamodb,
@@ -305,7 +370,18 @@ impl Aws {
             &inner.lambda,
             &inner.codebuild,
             &inner.codepipeline,
+            &inner.codedeploy,
+            &inner.ecs,
+            &inner.ecr,
+            &inner.cloudwatch,
+            &inner.sns,
         ]
+    }
+
+    /// What is emulated: the operations of each service, by its endpoint prefix.
+    pub fn operations(&self) -> BTreeMap<&'static str, Vec<&'static str>> {
+        let of = |prefix: &&'static str| Some((*prefix, self.service(prefix)?.operations().to_vec()));
+        PREFIXES.iter().filter_map(of).collect()
     }
 
     fn service(&self, prefix: &str) -> Option<&dyn Service> {
@@ -317,6 +393,12 @@ impl Aws {
             "events" => &inner.eventbridge,
             "codebuild" => &inner.codebuild,
             "codepipeline" => &inner.codepipeline,
+            "codedeploy" => &inner.codedeploy,
+            "ecs" => &inner.ecs,
+            "ecr" => &inner.ecr,
+            "monitoring" => &inner.cloudwatch,
+            "sns" => &inner.sns,
+            "sts" => &inner.sts,
             _ => return None,
         })
     }

@@ -2,6 +2,7 @@
 
 use super::script::Script;
 use super::{epoch, hex_sha256, project};
+use crate::aws::codepipeline::WorkEnd;
 use crate::aws::{ACCOUNT, Event, Pace};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -128,7 +129,7 @@ impl Build {
     }
 
     /// What the pipeline that started this build learns of its end.
-    pub(super) fn told(&self) -> BuildEnd {
+    pub(super) fn told(&self) -> WorkEnd {
         let succeeded = self.status == Status::Succeeded;
         let summary = match (&self.script.fails_in, self.status) {
             (Some(_), Status::Failed) => {
@@ -140,7 +141,7 @@ impl Build {
             (_, Status::Stopped) => "Build terminated with state: STOPPED".to_owned(),
             (_, Status::InProgress | Status::Succeeded | Status::Failed) => String::new(),
         };
-        BuildEnd { id: self.id.clone(), succeeded, summary, exported: self.exported.clone() }
+        WorkEnd { id: self.id.clone(), succeeded, summary, exported: self.exported.clone() }
     }
 
     fn failure_message(&self) -> String {
@@ -360,15 +361,6 @@ impl Phase {
         }
         event
     }
-}
-
-/// How a build ended.
-#[derive(Debug, Clone)]
-pub(crate) struct BuildEnd {
-    pub(crate) id: String,
-    pub(crate) succeeded: bool,
-    pub(crate) summary: String,
-    pub(crate) exported: BTreeMap<String, String>,
 }
 
 /// The commit that a version comes to: itself when it is one, else made up from what was asked for.

@@ -158,7 +158,7 @@ fn prepare_build(execution: &Execution, run: &mut ActionRun, tag: &Tag, turn: &T
     run.result.url =
         Some(format!("https://console.aws.amazon.com/codebuild/home?region={region}#/builds/{id}/view/new"));
     run.result.external_id = Some(id.clone());
-    run.ends = Ends::WithBuild(id);
+    run.ends = Ends::WithWork(id);
     let build = PipelineBuild {
         project,
         uuid,

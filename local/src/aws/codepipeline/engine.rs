@@ -5,10 +5,11 @@
 //! superseded. Nothing here calls another service or takes a lock: what is to be told or started outside is
 //! collected in [`Turn::effects`], in order.
 
+use super::WorkEnd;
 use super::actions;
 use super::events;
 use super::model::{ActionRun, Ends, Execution, Override, Pipeline, Place, StageRun, Status, Trigger, Verdict};
-use crate::aws::codebuild::{BuildEnd, PipelineBuild};
+use crate::aws::codebuild::PipelineBuild;
 use crate::aws::{Aws, Event, Failure};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,10 +117,10 @@ impl Pipeline {
     }
 
     /// Ends the action that waits for this build, if there is one here.
-    pub(super) fn end_with_build(&mut self, turn: &mut Turn<'_>, end: &BuildEnd) {
+    pub(super) fn end_with_work(&mut self, turn: &mut Turn<'_>, end: &WorkEnd) {
         for execution in self.executions.iter_mut().filter(|execution| execution.status.is_open()) {
             execution.end_actions(turn, |run| {
-                if run.ends != Ends::WithBuild(end.id.clone()) {
+                if run.ends != Ends::WithWork(end.id.clone()) {
                     return None;
                 }
                 run.variables.clone_from(&end.exported);

@@ -19,7 +19,6 @@ mod structure;
 #[cfg(test)]
 mod tests;
 
-use super::codebuild::BuildEnd;
 use super::{Aws, Call, Failure, Service, lock};
 use engine::{Effect, Turn};
 use jiff::Timestamp;
@@ -32,6 +31,18 @@ use std::sync::Mutex;
 /// Source: Quotas in AWS CodePipeline, concurrent executions of a V2 pipeline (50). AWS states it for QUEUED and
 /// PARALLEL; in SUPERSEDED the stages themselves bound it.
 pub const DEFAULT_CONCURRENCY_LIMIT: usize = 50;
+
+/// The end of what an action waits for elsewhere: a build, a deployment.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkEnd {
+    /// The key that came with the order.
+    pub(crate) id: String,
+    pub(crate) succeeded: bool,
+    /// A sentence for people, such as `Deployment Succeeded`.
+    pub(crate) summary: String,
+    /// Output variables.
+    pub(crate) exported: BTreeMap<String, String>,
+}
 
 /// The pipelines of one region, by name.
 type Region = BTreeMap<String, model::Pipeline>;
@@ -67,11 +78,11 @@ impl CodePipeline {
         api::create(here, region, &declaration, &tags, now).map(|_| ())
     }
 
-    /// CodeBuild tells that a build has ended which a pipeline started.
-    pub(crate) fn build_ended(&self, aws: &Aws, end: &BuildEnd) {
+    /// Another service tells that something has ended which a pipeline started.
+    pub(crate) fn work_ended(&self, aws: &Aws, end: &WorkEnd) {
         let mut turn = Turn::new(aws, aws.clock().now());
         for pipeline in lock(&self.state).regions.values_mut().flat_map(BTreeMap::values_mut) {
-            pipeline.end_with_build(&mut turn, end);
+            pipeline.end_with_work(&mut turn, end);
         }
         self.perform(turn);
     }
@@ -87,13 +98,13 @@ impl CodePipeline {
                     let id = format!("{}:{}", build.project, build.uuid);
                     if let Err(refusal) = aws.codebuild().start_for_pipeline(aws, &region, build) {
                         let summary = format!("Error calling startBuild: {} ({})", refusal.message, refusal.code);
-                        refused.push(BuildEnd { id, succeeded: false, summary, exported: BTreeMap::new() });
+                        refused.push(WorkEnd { id, succeeded: false, summary, exported: BTreeMap::new() });
                     }
                 }
             }
         }
         for end in refused {
-            self.build_ended(aws, &end);
+            self.work_ended(aws, &end);
         }
     }
 }

@@ -177,7 +177,7 @@ pub(super) enum Ends {
     /// This moment.
     At(Timestamp),
     /// The build with this id.
-    WithBuild(String),
+    WithWork(String),
     /// Somebody's answer: an approval.
     WhenAnswered,
 }
@@ -245,7 +245,7 @@ impl ActionRun {
     pub(super) fn due(&self) -> Option<Timestamp> {
         match self.ends {
             Ends::At(at) if self.status == Status::InProgress => Some(at),
-            Ends::At(_) | Ends::WithBuild(_) | Ends::WhenAnswered => None,
+            Ends::At(_) | Ends::WithWork(_) | Ends::WhenAnswered => None,
         }
     }
 }

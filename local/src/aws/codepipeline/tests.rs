@@ -1,9 +1,9 @@
 //! Scenarios: pipelines driven through the API under a paused clock, and the engine's events one by one.
 
+use super::WorkEnd;
 use super::engine::{Effect, Start, Turn};
 use super::model::{Pipeline, Status, Trigger};
 use super::{Region, api};
-use crate::aws::codebuild::BuildEnd;
 use crate::aws::{Aws, Behaviour, Failure, Pace};
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -414,8 +414,8 @@ impl Bench {
     fn end_build(&mut self, succeeded: bool) {
         let id = self.builds.pop().unwrap();
         let summary = "why".to_owned();
-        let end = BuildEnd { id, succeeded, summary, exported: [("D".to_owned(), "1".to_owned())].into() };
-        self.turn(|pipeline, turn| pipeline.end_with_build(turn, &end));
+        let end = WorkEnd { id, succeeded, summary, exported: [("D".to_owned(), "1".to_owned())].into() };
+        self.turn(|pipeline, turn| pipeline.end_with_work(turn, &end));
     }
 }
 

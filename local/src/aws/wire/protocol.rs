@@ -12,12 +12,16 @@ use std::collections::BTreeMap;
 pub(super) const ROLE_PREFIX: &str = "LOCALROLE";
 
 /// `x-amz-target` prefixes and the endpoint prefixes that they stand for. Source: `targetPrefix` in botocore's models.
-const TARGETS: [(&str, &str); 6] = [
+const TARGETS: [(&str, &str); 10] = [
+    ("AmazonEC2ContainerRegistry_V20150921", "ecr"),
+    ("AmazonEC2ContainerServiceV20141113", "ecs"),
     ("AmazonSQS", "sqs"),
     ("AWSEvents", "events"),
     ("CodeBuild_20161006", "codebuild"),
+    ("CodeDeploy_20141006", "codedeploy"),
     ("CodePipeline_20150709", "codepipeline"),
     ("DynamoDB_20120810", "dynamodb"),
+    ("GraniteServiceVersion20100801", "monitoring"),
     ("secretsmanager", "secretsmanager"),
 ];
 

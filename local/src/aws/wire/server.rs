@@ -1,6 +1,6 @@
 //! The door for everybody else: the AWS port, for the AWS CLI, boto3, and a browser.
 //!
-//! Every method and path is AWS's, except two below `/_local`, which no AWS service has: they stand for what
+//! Every method and path is AWS's, except a few below `/_local`, which no AWS service has: they stand for what
 //! only AWS can do (emit its own events) and for what only a person could see (mail).
 
 use super::protocol::{Parcel, Reply};
@@ -25,6 +25,7 @@ pub fn router(aws: Aws) -> Router {
     Router::new()
         .route("/_local/events", post(take_event))
         .route("/_local/mail", get(show_mail))
+        .route("/_local/operations", get(show_operations))
         .fallback(serve)
         .with_state(aws)
 }
@@ -75,6 +76,11 @@ async fn take_event(State(aws): State<Aws>, body: Body) -> Response {
 /// What SNS would have sent. There is no SNS yet, so there is never any mail: it goes here.
 async fn show_mail() -> Response {
     plain(StatusCode::OK, &json!([]))
+}
+
+/// What is emulated, by service: a list that tests and documentation are held against.
+async fn show_operations(State(aws): State<Aws>) -> Response {
+    plain(StatusCode::OK, &json!(aws.operations()))
 }
 
 /// Reads an event and fills in what is not there; answers with the region that it belongs to.
