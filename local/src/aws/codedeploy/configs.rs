@@ -41,6 +41,11 @@ const PREDEFINED: [(&str, &str, &str, u32, u32); 17] = [
     ("OneAtATime",                     "Server", "HOST_COUNT",      1,  0),
 ];
 
+#[cfg(test)]
+pub(super) fn names() -> Vec<&'static str> {
+    PREDEFINED.iter().map(|each| each.0).collect()
+}
+
 /// A configuration as `DeploymentConfigInfo` of the API.
 pub(super) fn find(here: &Region, name: &str) -> Result<Value, Failure> {
     let predefined = name.strip_prefix("CodeDeployDefault.");
