@@ -14,6 +14,7 @@ mod tests;
 use super::{Aws, Call, Failure, Service, lock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub(crate) use build::image_digest;
 use build::{Build, Order, Status};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
