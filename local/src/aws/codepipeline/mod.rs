@@ -1,19 +1,20 @@
-//! CodePipeline: pipelines of type V1 and V2 in mode SUPERSEDED, stage by stage and action by action.
+//! CodePipeline: pipelines of type V1 and V2 in every execution mode, stage by stage and action by action.
 //!
-//! `structure` and `rules` read declarations, `model` is the state, `engine` and `actions` move it, `events` and
-//! `answers` show it, `api` has the operations. This file holds the lock, and is the only one that reaches out:
-//! it performs what a turn of the engine asks for once the lock is released.
+//! `structure` and `rules` read declarations, `model` is the state, `engine`, `actions`, `approvals` and `rollback`
+//! move it, `events` and `answers` show it, `api` has the operations. This file holds the lock, and is the only one
+//! that reaches out: it performs what a turn of the engine asks for once the lock is released.
 //!
-//! Not here yet, and refused by name: modes QUEUED and PARALLEL, answers to approvals, rollbacks, retries, stage
-//! conditions and disabled transitions. An approval action is started and waits; only a stop ends it.
+//! Not here, and refused by name: stage conditions with rules, custom actions and their jobs, webhooks.
 
 mod actions;
 mod answers;
 mod api;
+mod approvals;
 mod engine;
 mod events;
 mod input;
 mod model;
+mod rollback;
 mod rules;
 mod structure;
 #[cfg(test)]
@@ -22,7 +23,7 @@ mod tests;
 use super::{Aws, Call, Failure, Service, lock};
 use engine::{Effect, Turn};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -101,6 +102,14 @@ impl CodePipeline {
                         refused.push(WorkEnd { id, succeeded: false, summary, exported: BTreeMap::new() });
                     }
                 }
+                Effect::Notify { key, topic, subject, message } => {
+                    let region = topic.split(':').nth(3).unwrap_or_default().to_owned();
+                    let input = json!({ "TopicArn": topic, "Subject": subject, "Message": message });
+                    if let Err(refusal) = aws.ask("sns", &region, "Publish", input) {
+                        let summary = format!("Unable to publish to {topic}: {} ({})", refusal.message, refusal.code);
+                        refused.push(WorkEnd { id: key, succeeded: false, summary, exported: BTreeMap::new() });
+                    }
+                }
             }
         }
         for end in refused {
@@ -124,6 +133,10 @@ impl Service for CodePipeline {
                 "ListPipelines" => api::list(here, call),
                 "StartPipelineExecution" => api::start(here, &mut turn, call, aws, limit),
                 "StopPipelineExecution" => api::stop(here, &mut turn, call),
+                "RetryStageExecution" => api::retry(here, &mut turn, call, limit),
+                "RollbackStage" => api::roll_back(here, &mut turn, call),
+                "PutApprovalResult" => api::answer(here, &mut turn, call),
+                "DisableStageTransition" | "EnableStageTransition" => api::set_transition(here, &mut turn, call),
                 "GetPipelineExecution" => api::get_execution(here, call),
                 "ListPipelineExecutions" => api::list_executions(here, call),
                 "ListActionExecutions" => api::list_actions(here, call),
@@ -136,6 +149,30 @@ impl Service for CodePipeline {
         };
         self.perform(turn);
         answer
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "CreatePipeline",
+            "DeletePipeline",
+            "DisableStageTransition",
+            "EnableStageTransition",
+            "GetPipeline",
+            "GetPipelineExecution",
+            "GetPipelineState",
+            "ListActionExecutions",
+            "ListPipelineExecutions",
+            "ListPipelines",
+            "ListTagsForResource",
+            "PutApprovalResult",
+            "RetryStageExecution",
+            "RollbackStage",
+            "StartPipelineExecution",
+            "StopPipelineExecution",
+            "TagResource",
+            "UntagResource",
+            "UpdatePipeline",
+        ]
     }
 
     fn next_due(&self) -> Option<Timestamp> {

@@ -11,6 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+mod approvals;
+mod going_back;
+mod modes;
+
 const HOME: &str = "us-east-1";
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -298,7 +302,7 @@ async fn a_pipeline_that_makes_no_sense_is_refused() {
     let sources = shop()["stages"][0]["actions"].clone();
     let one_stage = json!([shop()["stages"][0]]);
     let no_source = json!([shop()["stages"][1], shop()["stages"][2]]);
-    let rollback = json!({ "result": "ROLLBACK" });
+    let entry = json!({ "conditions": [] });
     #[rustfmt::skip]
     let cases = [
         // where, what is put there, words of the refusal, its code
@@ -306,13 +310,13 @@ async fn a_pipeline_that_makes_no_sense_is_refused() {
         ("/roleArn",                                      json!(null),             "pipeline.roleArn",         bounds),
         ("/artifactStore",                                json!(null),             "artifactStore",            wrong),
         ("/pipelineType",                                 json!("V1"),             "only supported for",       wrong),
-        ("/executionMode",                                json!("QUEUED"),         "executionMode QUEUED",     ours),
+        ("/executionMode",                                json!("FAST"),           "enum value set",           bounds),
         ("/stages",                                       one_stage,               "minimum of 2 stages",      wrong),
         ("/stages",                                       no_source,               "only contains source",     wrong),
         ("/stages/1/name",                                json!("Source"),         "unique within a pipeline", wrong),
         ("/stages/1/actions",                             json!([]),               "at least one action",      stage),
         ("/stages/1/actions",                             sources,                 "only occur in the first",  wrong),
-        ("/stages/2/onFailure",                           rollback,                "onFailure",                ours),
+        ("/stages/2/beforeEntry",                         entry,                   "beforeEntry",              ours),
         ("/stages/2/actions/1/name",                      json!("East"),           "unique within stage",      wrong),
         ("/stages/1/actions/0/runOrder",                  json!(1000),             "or equal to 999",          bounds),
         ("/stages/1/actions/0/configuration",             json!({}),               "'ProjectName'",            action),
@@ -342,7 +346,7 @@ async fn a_pipeline_that_makes_no_sense_is_refused() {
     lay_down(&aws, shop(), json!(null));
     let twice = ask(&aws, "CreatePipeline", json!({ "pipeline": shop() })).unwrap_err();
     assert_eq!(twice.code, "PipelineNameInUseException");
-    for later in ["PutApprovalResult", "RollbackStage", "RetryStageExecution", "DisableStageTransition"] {
+    for later in ["OverrideStageCondition", "PollForJobs", "PutWebhook", "ListActionTypes"] {
         assert_eq!(ask(&aws, later, json!({})).unwrap_err().code, "NotEmulated");
     }
 }
@@ -387,6 +391,7 @@ impl Bench {
         let answer = act(self.here.get_mut("shop").unwrap(), &mut turn);
         for effect in turn.effects {
             match effect {
+                Effect::Notify { .. } => {}
                 Effect::Build { build, .. } => self.builds.push(format!("{}:{}", build.project, build.uuid)),
                 Effect::Emit { event, .. } => {
                     let part =
@@ -401,7 +406,8 @@ impl Bench {
     }
 
     fn start(&mut self) -> String {
-        let trigger = Trigger { kind: "StartPipelineExecution", detail: "arn:aws:iam::123456789012:root".to_owned() };
+        let trigger =
+            Trigger { kind: "StartPipelineExecution".to_owned(), detail: "arn:aws:iam::123456789012:root".to_owned() };
         let variables = vec![("SERVICE".to_owned(), "web".to_owned())];
         self.turn(|pipeline, turn| pipeline.start(turn, Start { trigger, variables, overrides: Vec::new() }))
     }
