@@ -4,7 +4,7 @@
 //! all that happens here by itself. Deliveries may come twice, late or never, as the account's faults say.
 
 mod delivery;
-mod pattern;
+pub(super) mod pattern;
 mod schedule;
 
 use super::{ACCOUNT, Aws, Call, Failure, Pace, Service, lock};

@@ -186,13 +186,15 @@ impl State {
             let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
             return Err(Failure::sender("InvalidParameterValue", message));
         }
-        let attributes = Attributes::read(&call.input["Attributes"], stem.is_some())?;
-        if stem.is_some() && !attributes.is_fifo() {
+        // The name comes first: an attribute that it forbids is the name's fault.
+        let is_fifo = call.input["Attributes"]["FifoQueue"] == "true";
+        if stem.is_some() != is_fifo {
             let message = "The name of a FIFO queue can only include alphanumeric characters, hyphens, or \
                            underscores, must end with .fifo suffix and be 1 to 80 in length.";
             return Err(Failure::sender("InvalidParameterValue", message));
         }
-        self.check_redrive(&attributes, stem.is_some())?;
+        let attributes = Attributes::read(&call.input["Attributes"], is_fifo)?;
+        self.check_redrive(&attributes, is_fifo)?;
         let answer = json!({ "QueueUrl": url(&call.region, name) });
         let key = (call.region.clone(), name.to_owned());
         if let Some(existing) = self.queues.get(&key) {
@@ -345,6 +347,7 @@ impl State {
             if let Some(queue) = self.queues.get_mut(&target.unwrap_or_else(|| source.clone())) {
                 if is_home {
                     (message.id, message.moved_from, message.sent) = (aws.uuid(), None, call.now);
+                    message.start_over();
                     moved += 1;
                 }
                 queue.adopt(self.sequence, message, call.now);

@@ -36,10 +36,9 @@ impl Message {
     }
 
     /// Forgets who received it: it is new where it goes.
-    pub(super) fn start_over(&mut self, now: Timestamp) {
+    pub(super) fn start_over(&mut self) {
         self.receives = 0;
         self.first_received = None;
-        self.visible_at = now;
     }
 }
 
@@ -112,9 +111,9 @@ impl Queue {
         self.messages.insert(sequence, message);
     }
 
-    /// Puts a message there that another queue gave up.
+    /// Puts a message there that another queue gave up. How often it was received goes on counting.
     pub(super) fn adopt(&mut self, sequence: u64, mut message: Message, now: Timestamp) {
-        message.start_over(now);
+        message.visible_at = now;
         if self.attributes.is_fifo() {
             message.sent = now; // A standard message keeps its age, a FIFO message does not.
         }

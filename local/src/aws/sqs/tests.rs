@@ -57,6 +57,7 @@ async fn queues_are_made_once() {
         ("plain",  json!({ "DelaySeconds": "5" }),  Some("QueueNameExists"),       "another delay"),
         ("a.fifo", json!({}),                       Some("InvalidParameterValue"), "the name alone is not enough"),
         ("a.fifo", json!({ "FifoQueue": "true" }),  None,                          "both are"),
+        ("b",      json!({ "FifoQueue": "true" }),  Some("InvalidParameterValue"), "nor is the attribute"),
         ("a b",    json!({}),                       Some("InvalidParameterValue"), "a space"),
         ("lost",   redrive("nowhere"),              Some("InvalidParameterValue"), "no such dead-letter queue"),
         ("mixed",  redrive("a.fifo"),               Some("InvalidParameterValue"), "a standard queue, FIFO letters"),
@@ -153,7 +154,7 @@ async fn dead_letters_keep_their_id_and_find_their_way_back() {
     let dead = ask(&aws, "ReceiveMessage", input).expect("received");
     assert_eq!(dead["Messages"][0]["MessageId"], sent["MessageId"]);
     assert_eq!(dead["Messages"][0]["Attributes"]["MessageGroupId"], "A");
-    assert_eq!(dead["Messages"][0]["Attributes"]["ApproximateReceiveCount"], "1", "counted afresh");
+    assert_eq!(dead["Messages"][0]["Attributes"]["ApproximateReceiveCount"], "3", "counted on");
     assert_eq!(dead["Messages"][0]["Attributes"]["DeadLetterQueueSourceArn"], sqs::arn(REGION, "work.fifo"));
     let source = json!({ "SourceArn": sqs::arn(REGION, "dead.fifo") });
     ask(&aws, "StartMessageMoveTask", source.clone()).expect("moved");
