@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a declared variable holds when nobody sets it: CodePipeline takes no empty default.
 const UNSET: &str = "unset";
 
-/// Makes every pipeline and project that `config` names, except the pipelines in `given`.
+/// Makes every pipeline and project that `config` names, except the pipelines in `given`. One that is there already,
+/// from a save, stays as it is.
 ///
 /// # Errors
 /// The first refusal, by the name of what was refused.
@@ -30,9 +31,20 @@ pub fn make_named(aws: &Aws, config: &Config, given: &BTreeSet<String>) -> Resul
     for ((region, name), routes) in pipelines {
         make_project(aws, &region, &format!("{name}-build")).map_err(|why| (name.clone(), why))?;
         let declaration = declaration(config, &region, &name, &routes);
-        aws.codepipeline().lay_down(aws, &region, declaration, Value::Null).map_err(|why| (name, why))?;
+        lay_down(aws, &region, declaration, Value::Null).map_err(|why| (name, why))?;
     }
     Ok(())
+}
+
+/// Lays a pipeline down, without a first execution; there already is fine.
+///
+/// # Errors
+/// As CreatePipeline.
+pub fn lay_down(aws: &Aws, region: &str, declaration: Value, tags: Value) -> Result<(), Failure> {
+    match aws.codepipeline().lay_down(aws, region, declaration, tags) {
+        Err(failure) if failure.code != "PipelineNameInUseException" => Err(failure),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A project that builds an image; there already is fine.

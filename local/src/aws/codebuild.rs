@@ -89,7 +89,6 @@ pub(crate) struct PipelineBuild {
 
 impl CodeBuild {
     /// Everything there is, for [`CodeBuild::restore`].
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         saved::save(&self.state)
     }
@@ -98,7 +97,6 @@ impl CodeBuild {
     ///
     /// # Errors
     /// When it is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         saved::restore(&self.state, saved)
     }

@@ -105,7 +105,6 @@ impl DynamoDb {
     ///
     /// # Errors
     /// When a file cannot be written.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self, folder: &Path) -> io::Result<Value> {
         let state = lock(&self.state);
         let mut regions = BTreeMap::new();
@@ -127,7 +126,6 @@ impl DynamoDb {
     ///
     /// # Errors
     /// When a file is missing or is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value, folder: &Path) -> io::Result<()> {
         let saved: Saved = serde_json::from_value(saved)?;
         let mut regions = BTreeMap::new();

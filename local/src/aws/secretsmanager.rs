@@ -72,7 +72,6 @@ impl std::fmt::Debug for Contents {
 
 impl SecretsManager {
     /// Everything there is, for [`SecretsManager::restore`]. The values are in it, readable.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         saved::save(&self.state)
     }
@@ -81,7 +80,6 @@ impl SecretsManager {
     ///
     /// # Errors
     /// When it is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         saved::restore(&self.state, saved)
     }

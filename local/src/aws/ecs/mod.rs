@@ -88,13 +88,11 @@ impl Ecs {
     }
 
     /// All that is known, for [`Ecs::restore`].
-    #[allow(dead_code, reason = "--data is not built yet")]
     pub(crate) fn save(&self) -> Value {
         serde_json::to_value(&*lock(&self.state)).unwrap_or_default()
     }
 
     /// Puts back what [`Ecs::save`] gave.
-    #[allow(dead_code, reason = "--data is not built yet")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         *lock(&self.state) = serde_json::from_value(saved)?;
         Ok(())

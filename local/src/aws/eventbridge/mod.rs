@@ -70,7 +70,6 @@ type Tags = BTreeMap<String, String>;
 
 impl EventBridge {
     /// Everything there is, for [`EventBridge::restore`].
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         saved::save(&self.state)
     }
@@ -79,7 +78,6 @@ impl EventBridge {
     ///
     /// # Errors
     /// When it is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         saved::restore(&self.state, saved)
     }
