@@ -8,6 +8,8 @@ import hashlib
 import json
 import uuid
 
+import boto3
+import botocore.config
 import botocore.exceptions
 from harness import ACCOUNT, REGION, equal, wait_until
 
@@ -28,6 +30,7 @@ def run(checks, aws):
     waits(checks, shop)
     endings(checks, shop)
     alarms(checks, shop, aws)
+    required(checks, shop, aws)
     clean_up(checks, shop)
 
 
@@ -87,8 +90,9 @@ class Shop:
         return {"revisionType": "AppSpecContent", "appSpecContent": {"content": json.dumps(content)}}
 
     def deploy(self, name, image, **more):
-        return self.codedeploy.create_deployment(
-            applicationName=self.cluster, deploymentGroupName=name, revision=self.revision(image), **more)["deploymentId"]
+        names = {"applicationName": self.cluster, "deploymentGroupName": name}
+        made = self.codedeploy.create_deployment(revision=self.revision(image), **names, **more)
+        return made["deploymentId"]
 
     def info(self, deployment):
         return self.codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
@@ -178,10 +182,12 @@ def tags(checks, codedeploy):
         refused("InvalidArnException", codedeploy.tag_resource, **tag("nonsense"))
         refused("ArnNotSupportedException", codedeploy.tag_resource, **tag(f"{start}:deploymentconfig:any"))
         refused("ApplicationDoesNotExistException", codedeploy.tag_resource, **tag(f"{start}:application:nope"))
-        refused("DeploymentGroupDoesNotExistException", codedeploy.tag_resource, **tag(f"{start}:deploymentgroup:{name}/nope"))
+        refused("DeploymentGroupDoesNotExistException", codedeploy.tag_resource,
+                **tag(f"{start}:deploymentgroup:{name}/nope"))
         refused("TagRequiredException", codedeploy.tag_resource, ResourceArn=arn, Tags=[])
         refused("TagRequiredException", codedeploy.untag_resource, ResourceArn=arn, TagKeys=[])
-        refused("InvalidTagsToAddException", codedeploy.tag_resource, ResourceArn=arn, Tags=[{"Key": "k" * 129, "Value": ""}])
+        refused("InvalidTagsToAddException", codedeploy.tag_resource, ResourceArn=arn,
+                Tags=[{"Key": "k" * 129, "Value": ""}])
         refused("InvalidTagsToAddException", codedeploy.tag_resource, ResourceArn=arn,
                 Tags=[{"Key": f"k{number}", "Value": ""} for number in range(50)])
         refused("InvalidArnException", codedeploy.list_tags_for_resource, ResourceArn="nonsense")
@@ -234,7 +240,8 @@ def configurations(checks, codedeploy):
                 **ecs(trafficRoutingConfig=canary(10, 5), zonalConfig={"monitorDurationInSeconds": 1}))
         refused("InvalidMinimumHealthyHostValueException", create, deploymentConfigName=name,
                 minimumHealthyHosts={"type": "FLEET_PERCENT", "value": 100})
-        refused(routing, create, deploymentConfigName=name, minimumHealthyHosts=hosts, trafficRoutingConfig=canary(10, 5))
+        refused(routing, create, deploymentConfigName=name, minimumHealthyHosts=hosts,
+                trafficRoutingConfig=canary(10, 5))
         refused("InvalidComputePlatformException", create, deploymentConfigName=name, computePlatform="X")
         refused("InvalidDeploymentConfigNameException", create, **{**ecs(trafficRoutingConfig=canary(10, 5)),
                                                                   "deploymentConfigName": "CodeDeployDefault.Mine"})
@@ -330,7 +337,8 @@ def group_refusals(checks, shop, create):
         ("InvalidEC2TagException", {"ec2TagSet": {"ec2TagSetList": [[{"Key": "a"}]]}}),
         ("InvalidTagException", {"onPremisesInstanceTagFilters": [{"Key": "a"}]}),
         ("InvalidOnPremisesTagCombinationException", {
-            "onPremisesInstanceTagFilters": [{"Key": "a"}], "onPremisesTagSet": {"onPremisesTagSetList": [[{"Key": "a"}]]}}),
+            "onPremisesInstanceTagFilters": [{"Key": "a"}],
+            "onPremisesTagSet": {"onPremisesTagSetList": [[{"Key": "a"}]]}}),
         ("InvalidDeploymentStyleException", style("IN_PLACE", "WITH_TRAFFIC_CONTROL")),
         ("InvalidDeploymentStyleException", style("BLUE_GREEN", "WITHOUT_TRAFFIC_CONTROL")),
         ("InvalidBlueGreenDeploymentConfigurationException", blue_green(**terminate(action="EXPLODE"))),
@@ -349,7 +357,8 @@ def group_refusals(checks, shop, create):
         ("InvalidTargetGroupPairException", pair(targetGroups=[{"name": "a"}, {"name": "a"}])),
         ("InvalidTargetGroupPairException", pair(prodTrafficRoute={"listenerArns": []})),
         ("InvalidTargetGroupPairException", pair(testTrafficRoute={"listenerArns": ["not-an-arn"]})),
-        ("InvalidTrafficRoutingConfigurationException", {**gradual, **pair(prodTrafficRoute={"listenerArns": [network]})}),
+        ("InvalidTrafficRoutingConfigurationException", {
+            **gradual, **pair(prodTrafficRoute={"listenerArns": [network]})}),
         ("InvalidECSServiceException", {"ecsServices": []}),
         ("InvalidECSServiceException", {"ecsServices": [{"serviceName": "free"}]}),
         ("InvalidECSServiceException", {"ecsServices": one("nope")}),
@@ -379,7 +388,8 @@ def group_refusals(checks, shop, create):
     with checks.check("other operations on groups are refused by name"):
         refused("DeploymentGroupAlreadyExistsException", create, **shop.group("groups"))
         refused("ApplicationDoesNotExistException", codedeploy.list_deployment_groups, applicationName="nope")
-        refused("InvalidNextTokenException", codedeploy.list_deployment_groups, applicationName=shop.cluster, nextToken="x")
+        refused("InvalidNextTokenException", codedeploy.list_deployment_groups,
+                applicationName=shop.cluster, nextToken="x")
         refused("ApplicationDoesNotExistException", codedeploy.get_deployment_group,
                 applicationName="nope", deploymentGroupName="x")
         batch = codedeploy.batch_get_deployment_groups
@@ -391,7 +401,8 @@ def group_refusals(checks, shop, create):
         update = lambda **more: {"applicationName": shop.cluster, "currentDeploymentGroupName": "groups", **more}
         refused("InvalidDeploymentGroupNameException", codedeploy.update_deployment_group,
                 **update(newDeploymentGroupName="a/b"))
-        refused("ApplicationDoesNotExistException", codedeploy.update_deployment_group, **update(applicationName="nope"))
+        refused("ApplicationDoesNotExistException", codedeploy.update_deployment_group,
+                **update(applicationName="nope"))
         refused("InvalidECSServiceException", codedeploy.update_deployment_group, **update(ecsServices=one("rolling")))
 
 
@@ -404,7 +415,8 @@ def revisions(checks, codedeploy):
     listed = lambda **more: codedeploy.list_application_revisions(applicationName=name, **more)["revisions"]
     with checks.check("revisions are registered, read and listed"):
         for revision in [s3("a.zip"), s3("b.zip"), github, spec]:
-            codedeploy.register_application_revision(applicationName=name, revision=revision, description="for the test")
+            codedeploy.register_application_revision(
+                applicationName=name, revision=revision, description="for the test")
         read = codedeploy.get_application_revision(applicationName=name, revision=s3("a.zip"))
         equal((read["revision"], read["revisionInfo"]["description"]), (s3("a.zip"), "for the test"))
         digest = hashlib.sha256(b"version: 0.0").hexdigest()
@@ -545,7 +557,8 @@ def deployment_refusals(checks, shop):
         with checks.check(f"a deployment is refused with {code} ({', '.join(wrong)})"):
             refused(code, create, **{**names, **wrong})
     with checks.check("a deployment without a group or a revision is refused"):
-        refused("DeploymentGroupNameRequiredException", create, applicationName=shop.cluster, revision=names["revision"])
+        refused("DeploymentGroupNameRequiredException", create,
+                applicationName=shop.cluster, revision=names["revision"])
         refused("RevisionRequiredException", create, applicationName=shop.cluster, deploymentGroupName="web")
     with checks.check("a deployment that is not there is not there for any operation"):
         for operation, more in [
@@ -581,7 +594,8 @@ def deployment_refusals(checks, shop):
         refused("DeploymentTargetListSizeExceededException", batch, deploymentId=over, targetIds=["a:b", "c:d"])
         list_ = codedeploy.list_deployment_targets
         refused("InvalidInstanceStatusException", list_, deploymentId=over, targetFilters={"TargetStatus": ["Bored"]})
-        refused("InvalidInstanceTypeException", list_, deploymentId=over, targetFilters={"ServerInstanceLabel": ["Red"]})
+        refused("InvalidInstanceTypeException", list_, deploymentId=over,
+                targetFilters={"ServerInstanceLabel": ["Red"]})
         refused("InvalidTargetFilterNameException", list_, deploymentId=over, targetFilters={"Colour": ["Red"]})
         refused("InvalidNextTokenException", list_, deploymentId=over, nextToken="nonsense")
 
@@ -603,7 +617,8 @@ def waits(checks, shop):
         shop.reaches(made, "Succeeded")
         refused("DeploymentAlreadyCompletedException", codedeploy.continue_deployment, deploymentId=made)
         refused("DeploymentAlreadyCompletedException", codedeploy.stop_deployment, deploymentId=made)
-        refused("DeploymentAlreadyCompletedException", codedeploy.skip_wait_time_for_instance_termination, deploymentId=made)
+        refused("DeploymentAlreadyCompletedException", codedeploy.skip_wait_time_for_instance_termination,
+                deploymentId=made)
     with checks.check("one that nobody continues is stopped"):
         made = shop.deploy("waits", "web:3")
         stopped = shop.reaches(made, "Stopped")
@@ -630,7 +645,8 @@ def endings(checks, shop):
         equal(stopped["rollbackInfo"]["rollbackMessage"],
               f"Deployment {made} terminated. Automatic rollback is triggered with a DeploymentId {rollback}.")
         undone = shop.reaches(rollback, "Succeeded")
-        equal((undone["creator"], undone["deploymentConfigName"]), ("codeDeployRollback", "CodeDeployDefault.ECSAllAtOnce"))
+        equal((undone["creator"], undone["deploymentConfigName"]),
+              ("codeDeployRollback", "CodeDeployDefault.ECSAllAtOnce"))
         equal(undone["rollbackInfo"]["rollbackTriggeringDeploymentId"], made)
         target = shop.target(made, "endings")["ecsTarget"]
         equal([event["status"] for event in target["lifecycleEvents"]], ["Succeeded"] * 3 + ["Skipped"] * 3)
@@ -678,7 +694,55 @@ def alarms(checks, shop, aws):
         shop.reaches(made, "Succeeded")
 
 
+def required(checks, shop, aws):
+    """What is missing is said by name, though boto3 itself would not send it."""
+    unchecked = botocore.config.Config(parameter_validation=False, retries={"total_max_attempts": 1})
+    codedeploy = boto3.client(
+        "codedeploy", endpoint_url=aws.endpoint, region_name=REGION, config=unchecked, aws_access_key_id="AKIDEXAMPLE",
+        aws_secret_access_key="secret")
+    application, group = "ApplicationNameRequiredException", "DeploymentGroupNameRequiredException"
+    cases = [
+        (application, "batch_get_application_revisions"), (application, "batch_get_applications"),
+        (application, "batch_get_deployment_groups"), (application, "create_application"),
+        (application, "create_deployment"), (application, "create_deployment_group"),
+        (application, "delete_application"), (application, "delete_deployment_group"),
+        (application, "get_application"), (application, "get_application_revision"),
+        (application, "get_deployment_group"), (application, "list_application_revisions"),
+        (application, "list_deployment_groups"), (application, "register_application_revision"),
+        (application, "update_application"), (application, "update_deployment_group"),
+        ("DeploymentConfigNameRequiredException", "create_deployment_config"),
+        ("DeploymentConfigNameRequiredException", "delete_deployment_config"),
+        ("DeploymentConfigNameRequiredException", "get_deployment_config"),
+        ("DeploymentIdRequiredException", "batch_get_deployment_targets"),
+        ("DeploymentIdRequiredException", "batch_get_deployments"),
+        ("DeploymentIdRequiredException", "continue_deployment"), ("DeploymentIdRequiredException", "get_deployment"),
+        ("DeploymentIdRequiredException", "get_deployment_target"),
+        ("DeploymentIdRequiredException", "list_deployment_targets"),
+        ("DeploymentIdRequiredException", "skip_wait_time_for_instance_termination"),
+        ("DeploymentIdRequiredException", "stop_deployment"),
+        ("ResourceArnRequiredException", "list_tags_for_resource"), ("ResourceArnRequiredException", "tag_resource"),
+        ("ResourceArnRequiredException", "untag_resource"),
+    ]
+    with checks.check("what is required is asked for by name"):
+        for code, operation in cases:
+            refused(code, getattr(codedeploy, operation))
+        name = {"applicationName": shop.cluster}
+        for operation in ["create_deployment", "create_deployment_group", "delete_deployment_group",
+                          "get_deployment_group", "update_deployment_group"]:
+            refused(group, getattr(codedeploy, operation), **name)
+        without_role = {key: value for key, value in shop.group("free").items() if key != "serviceRoleArn"}
+        refused("RoleRequiredException", codedeploy.create_deployment_group, **without_role)
+        refused("RevisionRequiredException", codedeploy.register_application_revision, **name)
+        refused("RevisionRequiredException", codedeploy.get_application_revision, **name)
+    with checks.check("what is not emulated is refused by name"):
+        s3 = {"revisionType": "S3", "s3Location": {"bucket": "b", "key": "k", "bundleType": "YAML"}}
+        message = refused("NotEmulated", codedeploy.create_deployment, deploymentGroupName="web", revision=s3, **name)
+        assert "S3" in message, message
+        refused("NotEmulated", codedeploy.list_on_premises_instances)
+
+
 def clean_up(checks, shop):
     with checks.check("an application goes with its groups"):
         shop.codedeploy.delete_application(applicationName=shop.cluster)
-        refused("ApplicationDoesNotExistException", shop.codedeploy.list_deployment_groups, applicationName=shop.cluster)
+        refused("ApplicationDoesNotExistException", shop.codedeploy.list_deployment_groups,
+                applicationName=shop.cluster)
