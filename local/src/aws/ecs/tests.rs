@@ -50,6 +50,8 @@ async fn events(aws: &Aws) -> Vec<(String, String)> {
             return events;
         }
         for message in messages {
+            let taken = json!({ "QueueUrl": QUEUE, "ReceiptHandle": message["ReceiptHandle"] });
+            aws.ask("sqs", HOME, "DeleteMessage", taken).unwrap();
             let event: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
             let name = event["detail"]["eventName"].as_str().unwrap().to_owned();
             events.push((name, event["detail"]["deploymentId"].as_str().unwrap_or_default().to_owned()));
