@@ -28,7 +28,7 @@ pub(super) fn describe(aws: &Aws, region: &str, cluster: &str, service: &str) ->
     let input = json!({ "cluster": cluster, "services": [service] });
     let answer = aws.ask("ecs", region, "DescribeServices", input).map_err(|failure| failure.message)?;
     match answer["services"].get(0) {
-        Some(found) if found["status"] != "INACTIVE" => Ok(found.clone()),
+        Some(found) if found["status"] == "ACTIVE" => Ok(found.clone()),
         Some(_) => Err(format!("The service {service} is not active.")),
         None => Err(format!("The service {service} was not found.")),
     }

@@ -9,8 +9,8 @@ use super::events;
 use super::model::{ActionRun, Artifact, Ends, Execution, Outcome, Revision, Status, Verdict};
 use super::rules;
 use super::structure::Action;
-use crate::aws::codebuild::{PipelineBuild, hex_sha256};
-use crate::aws::{ACCOUNT, Pace};
+use crate::aws::codebuild::{PipelineBuild, hex_sha256, image_digest};
+use crate::aws::{ACCOUNT, Pace, codedeploy, ecs};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -57,6 +57,7 @@ pub(super) fn begin(
             match (action.category, action.provider.as_str()) {
                 ("Approval", _) => effect = approvals::ask(execution, &stage, &mut run, turn),
                 ("Build" | "Test", "CodeBuild") => effect = prepare_build(execution, &mut run, &tag, turn),
+                ("Deploy", "ECS" | "CodeDeployToECS") => effect = Some(prepare_deploy(execution, &mut run, &tag)),
                 _ => {}
             }
         }
@@ -174,6 +175,29 @@ fn prepare_build(execution: &Execution, run: &mut ActionRun, tag: &Tag, turn: &T
         takes: tag.takes,
     };
     Some(Effect::Build { region, build })
+}
+
+/// Makes `run` wait for a deployment, and says which one to start. The image's digest follows from the commit alone,
+/// so it is the one that a build of that commit pushed.
+fn prepare_deploy(execution: &Execution, run: &mut ActionRun, tag: &Tag) -> Effect {
+    let region = run.action.region.clone().unwrap_or_else(|| execution.structure.region.clone());
+    let setting = |key: &str| run.resolved.get(key).cloned().unwrap_or_default();
+    let (key, fails, takes) = (run.id.clone(), tag.fails, tag.takes);
+    let digest = image_digest(&primary_revision(execution, run).unwrap_or_default());
+    let image = |repository: &str| format!("{ACCOUNT}.dkr.ecr.{region}.amazonaws.com/{repository}@{digest}");
+    let effect = if run.action.provider == "ECS" {
+        let (cluster, service) = (setting("ClusterName"), setting("ServiceName"));
+        let image = image(&service);
+        let deploy = ecs::PipelineDeploy { key, cluster, service, image, container: None, fails, takes };
+        Effect::DeployService { region: region.clone(), deploy }
+    } else {
+        let (application, group) = (setting("ApplicationName"), setting("DeploymentGroupName"));
+        let image = image(&application);
+        let deploy = codedeploy::PipelineDeploy { key, application, group, image, fails, takes };
+        Effect::DeployGroup { region: region.clone(), deploy }
+    };
+    run.ends = Ends::WithWork(run.id.clone());
+    effect
 }
 
 /// The revision behind an action's primary input: `PrimarySource`, or the first.

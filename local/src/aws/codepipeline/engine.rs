@@ -8,12 +8,10 @@
 use super::WorkEnd;
 use super::actions;
 use super::events;
-use super::model::{
-    ActionRun, Ends, Execution, Override, Pipeline, Place, Retries, StageRun, Status, Trigger, Verdict,
-};
+use super::model::{ActionRun, Execution, Override, Pipeline, Place, Retries, StageRun, Status, Trigger, Verdict};
 use super::structure::OnFailure;
 use crate::aws::codebuild::PipelineBuild;
-use crate::aws::{Aws, Event, Failure};
+use crate::aws::{Aws, Event, Failure, codedeploy, ecs};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,6 +32,16 @@ pub(super) enum Effect {
     Build {
         region: String,
         build: PipelineBuild,
+    },
+    /// Deploys to an ECS service.
+    DeployService {
+        region: String,
+        deploy: ecs::PipelineDeploy,
+    },
+    /// Deploys through a CodeDeploy group.
+    DeployGroup {
+        region: String,
+        deploy: codedeploy::PipelineDeploy,
     },
     /// Tells a topic that an approval is wanted; `key` is the action's execution id.
     Notify {
@@ -157,7 +165,7 @@ impl Pipeline {
     pub(super) fn end_with_work(&mut self, turn: &mut Turn<'_>, end: &WorkEnd) {
         self.each_open(|execution| {
             execution.end_actions(turn, |run| {
-                if run.ends != Ends::WithWork(end.id.clone()) && run.id != end.id {
+                if !run.ends.awaits(&end.id) && run.id != end.id {
                     return None;
                 }
                 run.variables.clone_from(&end.exported);
@@ -169,6 +177,16 @@ impl Pipeline {
             });
         });
         self.settle(turn);
+    }
+
+    /// Keeps what the work that an action waits for is called where it is done.
+    pub(super) fn work_began(&mut self, key: &str, external_id: &str) {
+        self.each_open(|execution| {
+            let runs = execution.stages.last_mut().into_iter().flat_map(|stage| &mut stage.actions);
+            for run in runs.filter(|run| run.ends.awaits(key)) {
+                run.result.external_id = Some(external_id.to_owned());
+            }
+        });
     }
 
     fn each_open(&mut self, mut act: impl FnMut(&mut Execution)) {

@@ -91,31 +91,55 @@ impl CodePipeline {
     /// Does what a turn asked for. The lock must not be held: events come back through other services.
     fn perform(&self, turn: Turn<'_>) {
         let aws = turn.aws;
-        let mut refused = Vec::new();
         for effect in turn.effects {
-            match effect {
-                Effect::Emit { region, event } => aws.emit(&region, event),
+            let (key, began) = match effect {
+                Effect::Emit { region, event } => {
+                    aws.emit(&region, event);
+                    continue;
+                }
                 Effect::Build { region, build } => {
                     let id = format!("{}:{}", build.project, build.uuid);
-                    if let Err(refusal) = aws.codebuild().start_for_pipeline(aws, &region, build) {
-                        let summary = format!("Error calling startBuild: {} ({})", refusal.message, refusal.code);
-                        refused.push(WorkEnd { id, succeeded: false, summary, exported: BTreeMap::new() });
-                    }
+                    let began = aws.codebuild().start_for_pipeline(aws, &region, build);
+                    (id, began.map(|_| None).map_err(|refusal| worded("Error calling startBuild", &refusal)))
+                }
+                Effect::DeployService { region, deploy } => {
+                    let key = deploy.key.clone();
+                    let began = aws.ecs().deploy_for_pipeline(aws, &region, deploy);
+                    (key, began.map(Some).map_err(|refusal| worded("The deployment could not begin", &refusal)))
+                }
+                Effect::DeployGroup { region, deploy } => {
+                    let key = deploy.key.clone();
+                    let began = aws.codedeploy().deploy_for_pipeline(aws, &region, deploy);
+                    (key, began.map(Some).map_err(|refusal| worded("Deployment creation failed", &refusal)))
                 }
                 Effect::Notify { key, topic, subject, message } => {
                     let region = topic.split(':').nth(3).unwrap_or_default().to_owned();
                     let input = json!({ "TopicArn": topic, "Subject": subject, "Message": message });
-                    if let Err(refusal) = aws.ask("sns", &region, "Publish", input) {
-                        let summary = format!("Unable to publish to {topic}: {} ({})", refusal.message, refusal.code);
-                        refused.push(WorkEnd { id: key, succeeded: false, summary, exported: BTreeMap::new() });
-                    }
+                    let told = aws.ask("sns", &region, "Publish", input);
+                    (key, told.map(|_| None).map_err(|refusal| worded("The topic could not be told", &refusal)))
+                }
+            };
+            match began {
+                Ok(None) => {}
+                Ok(Some(external_id)) => self.work_began(&key, &external_id),
+                Err(summary) => {
+                    let end = WorkEnd { id: key, succeeded: false, summary, exported: BTreeMap::new() };
+                    self.work_ended(aws, &end);
                 }
             }
         }
-        for end in refused {
-            self.work_ended(aws, &end);
+    }
+
+    fn work_began(&self, key: &str, external_id: &str) {
+        for pipeline in lock(&self.state).regions.values_mut().flat_map(BTreeMap::values_mut) {
+            pipeline.work_began(key, external_id);
         }
     }
+}
+
+/// What an action says that another service has refused.
+fn worded(what: &str, refusal: &Failure) -> String {
+    format!("{what}: {} ({})", refusal.message, refusal.code)
 }
 
 impl Service for CodePipeline {

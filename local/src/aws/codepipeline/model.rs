@@ -232,6 +232,13 @@ pub(super) enum Ends {
     WithWork(String),
 }
 
+impl Ends {
+    /// Whether it is the end of the work with this key.
+    pub(super) fn awaits(&self, key: &str) -> bool {
+        matches!(self, Self::WithWork(awaited) if awaited == key)
+    }
+}
+
 /// How an action ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Verdict {

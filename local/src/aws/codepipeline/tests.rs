@@ -60,10 +60,14 @@ fn shop() -> Value {
         "configuration": { "ProjectName": "shop", "EnvironmentVariables":
             r##"[{"name":"SERVICE","value":"#{variables.SERVICE}"},{"name":"C","value":"#{Code.CommitId}"}]"## },
     });
-    let deploy = json!({
-        "inputArtifacts": [{ "name": "Built" }],
-        "configuration": { "ClusterName": "shop", "ServiceName": "#{variables.SERVICE}" },
-    });
+    let deploy = |service: &str| {
+        json!({
+            "inputArtifacts": [{ "name": "Built" }],
+            "configuration": { "ClusterName": "shop", "ServiceName": service },
+        })
+    };
+    // Side by side, so to two services: the newer of two deployments to one service replaces the older.
+    let (east, west) = (deploy("#{variables.SERVICE}"), deploy("#{variables.SERVICE}-west"));
     json!({
         "name": "shop",
         "roleArn": "arn:aws:iam::123456789012:role/pipeline",
@@ -74,7 +78,7 @@ fn shop() -> Value {
             { "name": "Source", "actions": [action("GitHub", "Source", "CodeStarSourceConnection", github)] },
             { "name": "Build", "actions": [action("Image", "Build", "CodeBuild", build)] },
             { "name": "Deploy", "actions": [
-                action("East", "Deploy", "ECS", deploy.clone()), action("West", "Deploy", "ECS", deploy),
+                action("East", "Deploy", "ECS", east), action("West", "Deploy", "ECS", west),
             ] },
         ],
     })
@@ -134,8 +138,8 @@ async fn an_execution_runs_through_with_the_commit_it_was_given() {
     let actions = actions["actionExecutionDetails"].as_array().unwrap();
     let names: Vec<_> = actions.iter().map(|each| each["actionName"].as_str().unwrap()).collect();
     assert_eq!(names, ["West", "East", "Image", "GitHub"], "newest first");
-    assert_eq!(actions[0]["input"]["resolvedConfiguration"]["ServiceName"], "music");
-    assert_eq!(actions[0]["input"]["configuration"]["ServiceName"], "#{variables.SERVICE}");
+    assert_eq!(actions[0]["input"]["resolvedConfiguration"]["ServiceName"], "music-west");
+    assert_eq!(actions[0]["input"]["configuration"]["ServiceName"], "#{variables.SERVICE}-west");
     assert_eq!(actions[3]["output"]["outputVariables"]["CommitId"], SHA);
 
     let build = actions[2]["output"]["executionResult"]["externalExecutionId"].clone();
@@ -210,7 +214,8 @@ async fn tags_and_builds_decide_how_actions_end() {
     let id = start(&aws);
     pass(&aws, (3 + 5 + 89) * 1_000).await;
     assert_eq!(status(&aws, &id), "InProgress", "at the real pace the tag's duration counts");
-    pass(&aws, 2_000).await;
+    // The circuit breaker then takes the service back, and the action waits for that.
+    pass(&aws, 120_000).await;
     assert_eq!(status(&aws, &id), "Failed");
     let input = json!({ "pipelineName": "shop" });
     let actions = ask(&aws, "ListActionExecutions", input).unwrap();
@@ -391,7 +396,7 @@ impl Bench {
         let answer = act(self.here.get_mut("shop").unwrap(), &mut turn);
         for effect in turn.effects {
             match effect {
-                Effect::Notify { .. } => {}
+                Effect::Notify { .. } | Effect::DeployService { .. } | Effect::DeployGroup { .. } => {}
                 Effect::Build { build, .. } => self.builds.push(format!("{}:{}", build.project, build.uuid)),
                 Effect::Emit { event, .. } => {
                     let part =

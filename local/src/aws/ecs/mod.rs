@@ -70,7 +70,6 @@ impl Ecs {
     /// # Errors
     /// `ClusterNotFoundException` and `ServiceNotFoundException` in a strict account; otherwise both are made.
     /// `InvalidParameterException` for a service under another controller than ECS, or without that container.
-    #[allow(dead_code, reason = "CodePipeline's ECS action is not connected yet")]
     pub(crate) fn deploy_for_pipeline(
         &self,
         aws: &Aws,

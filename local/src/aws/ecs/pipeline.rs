@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 pub const ACTION_TIMEOUT: SignedDuration = SignedDuration::from_mins(60);
 
 /// What a pipeline asks of a service.
-#[allow(dead_code, reason = "CodePipeline's ECS action is not connected yet")]
 pub(crate) struct PipelineDeploy {
     /// What [`WorkEnd`] will name.
     pub(crate) key: String,

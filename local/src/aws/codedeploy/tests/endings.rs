@@ -135,16 +135,17 @@ async fn a_stop_rolls_back_if_it_is_told_to() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_stopped_deployment_left_goes_with_the_next() {
-    let aws = account(Pace::Fast);
+    let aws = account(Pace::Real);
     let mut wanted = group("CodeDeployDefault.ECSCanary10Percent5Minutes");
     wanted["autoRollbackConfiguration"] = json!({ "enabled": false });
     stage(&aws, wanted).await;
     let id = deploy(&aws, "web:2");
-    until(&aws, "green", |aws| sets(aws).len() == 2).await;
+    until(&aws, "the canary", |aws| green(aws, &id) == 10).await;
     ask(&aws, "StopDeployment", json!({ "deploymentId": id }));
     pass(&aws, Duration::from_secs(1)).await;
+    assert_eq!(sets(&aws).len(), 2, "nothing was rolled back");
     let id = deploy(&aws, "web:3");
-    pass(&aws, Duration::from_secs(10)).await;
+    pass(&aws, Duration::from_mins(15)).await;
     assert_eq!(info(&aws, &id)["status"], "Succeeded");
     assert_eq!(sets(&aws), [("web:3".to_owned(), "PRIMARY".to_owned())]);
     assert_eq!(refusal(&aws, "StopDeployment", json!({ "deploymentId": id })), "DeploymentAlreadyCompletedException");

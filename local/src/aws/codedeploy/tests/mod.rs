@@ -123,6 +123,9 @@ fn target(aws: &Aws, id: &str) -> Value {
 
 /// The share of the traffic that green has.
 fn green(aws: &Aws, id: &str) -> u64 {
+    if info(aws, id)["status"] == "Created" {
+        return 0;
+    }
     let sets = target(aws, id)["taskSetsInfo"].clone();
     let found = sets.as_array().unwrap().iter().find(|set| set["taskSetLabel"] == "Green").cloned();
     found.map_or(0, |set| set["trafficWeight"].as_f64().unwrap() as u64)
