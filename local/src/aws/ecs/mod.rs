@@ -31,7 +31,6 @@ mod turn;
 use super::{Aws, Call, Failure, Service, lock};
 use jiff::Timestamp;
 use model::{Controller, Life, Region, Status};
-#[allow(unused_imports, reason = "CodePipeline's ECS action is not connected yet")]
 pub(crate) use pipeline::PipelineDeploy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
