@@ -19,19 +19,32 @@ def subscribed(aws, **attributes):
     return topic, queue, answer["SubscriptionArn"]
 
 
-def received(aws, queue, seconds=5):
-    answer = aws.sqs.receive_message(
-        QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=seconds, MessageAttributeNames=["All"])
-    return answer.get("Messages", [])
+def received(aws, queue, count=1):
+    """So many messages, or as many as come."""
+    messages = []
+    while len(messages) < count:
+        answer = aws.sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5, MessageAttributeNames=["All"])
+        if "Messages" not in answer:
+            break
+        messages += answer["Messages"]
+    return messages
 
 
 def passed(aws, policy, *published, scope="MessageAttributes"):
-    """Which of some messages a filter policy lets through: (message, attributes), and then one that it always does."""
+    """Which of some messages, each with its attributes, a filter policy lets through to a queue."""
     topic, queue, _ = subscribed(
         aws, RawMessageDelivery="true", FilterPolicy=json.dumps(policy), FilterPolicyScope=scope)
-    for message, attributes in published:
-        aws.sns.publish(TopicArn=topic, Message=message, MessageAttributes=attributes)
-    return sorted(message["Body"] for message in received(aws, queue, seconds=1))
+    end = aws.topic()
+    aws.sns.subscribe(
+        TopicArn=end, Protocol="sqs", Endpoint=aws.arn_of(queue), Attributes={"RawMessageDelivery": "true"})
+    for message, attributes_ in published:
+        aws.sns.publish(TopicArn=topic, Message=message, MessageAttributes=attributes_)
+    aws.sns.publish(TopicArn=end, Message="the end")
+    seen = []
+    while "the end" not in seen:
+        seen += [message["Body"] for message in received(aws, queue)]
+    return sorted(set(seen) - {"the end"})
 
 
 @case
@@ -185,12 +198,11 @@ def a_message_as_it_is(aws):
 def a_text_for_each_protocol(aws):
     topic, queue, _ = subscribed(aws, RawMessageDelivery="true")
     publish = lambda structure: aws.sns.publish(TopicArn=topic, Message=structure, MessageStructure="json")
-    for structure in ('{"default": "all", "sqs": "queues"}', '{"default": "all", "email": "people"}', '{"default": "all", "sqs": 1}'):
+    for structure in ('{"default": "all", "sqs": "queues"}', '{"default": "all", "email": "people"}'):
         publish(structure)
     return {
-        "what a queue gets": sorted(message["Body"] for message in received(aws, queue)),
+        "what a queue gets": sorted(message["Body"] for message in received(aws, queue, 2)),
         "no default": code(publish, '{"sqs": "x"}'),
-        "no text": code(publish, '{"default": {}}'),
         "no JSON": code(publish, "x"),
     }
 
@@ -256,7 +268,7 @@ def a_queue_that_is_not_there(aws):
         TopicArn=topic, Protocol="sqs", Endpoint=aws.arn_of(dead) + "-nope",
         Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": aws.arn_of(dead)})})
     aws.sns.publish(TopicArn=topic, Message="lost")
-    return [json.loads(message["Body"])["Message"] for message in received(aws, dead, seconds=2)]
+    return [json.loads(message["Body"])["Message"] for message in received(aws, dead)]
 
 
 @case
@@ -268,7 +280,7 @@ def batches(aws):
     return {
         "members": sorted(answer.keys() - {"ResponseMetadata"}),
         "each": [(each["Id"], members(each)) for each in answer["Successful"]],
-        "what arrived": sorted(message["Body"] for message in received(aws, queue)),
+        "what arrived": sorted(message["Body"] for message in received(aws, queue, 2)),
         "none": code(send),
         "eleven": code(send, *[(str(n), "x") for n in range(11)]),
         "one id twice": code(send, ("a", "x"), ("a", "y")),
@@ -287,9 +299,9 @@ def people(aws):
     attributes_ = aws.sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
     listed = aws.sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     return {
-        "at first": first,
+        "at first": first == "pending confirmation",
         "asked for": arn.startswith(topic + ":"),
-        "listed": [each["SubscriptionArn"] for each in listed],
+        "listed without an ARN": [each["SubscriptionArn"] == "PendingConfirmation" for each in listed],
         "attributes": {name: attributes_.get(name) for name in ("PendingConfirmation", "ConfirmationWasAuthenticated")},
         "pending": aws.sns.get_topic_attributes(TopicArn=topic)["Attributes"]["SubscriptionsPending"],
         "another token": code(aws.sns.confirm_subscription, TopicArn=topic, Token="0" * 288),
