@@ -3,8 +3,9 @@
 //! Expressions, conditions and transactions are its own. What is added here is the table from operation names to
 //! its functions, the error class of requests that do not parse, and the passing of time, which deletes what expired.
 
-use super::{Aws, Call, Failure, Service, lock};
+use super::{ACCOUNT, Aws, Call, Failure, Service, lock};
 use crate::clock::Clock;
+use dynoxide::streams::{LOCAL_ACCOUNT, LOCAL_REGION};
 use dynoxide::{Database, DynoxideError};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,9 @@ const OPERATIONS: [&str; 26] = [
     "UpdateTable",
     "UpdateTimeToLive",
 ];
+
+/// The operations that tell the ARNs of tables, indexes and streams.
+const TELL_ARNS: [&str; 4] = ["CreateTable", "DeleteTable", "DescribeTable", "UpdateTable"];
 
 /// How far back a table can be restored unless it says otherwise, in days; the most that it can say.
 const RECOVERY_DAYS: u64 = 35;
@@ -164,18 +168,28 @@ impl DynamoDb {
         Ok(opened)
     }
 
-    fn run(&self, region: &str, operation: &str, body: &[u8]) -> Result<String, Refusal> {
-        let region = self.region(region)?;
+    fn run(&self, region_name: &str, operation: &str, body: &[u8]) -> Result<String, Refusal> {
+        let region = self.region(region_name)?;
         let body = std::str::from_utf8(body)
             .map_err(|_| DynoxideError::SerializationException("The body is not UTF-8.".to_owned()))?;
         if let Some(answer) = backups(&region, operation, body, self.clock.now()) {
             return answer;
         }
-        let answer = dispatch(&region.database, operation, body)?;
+        if operation == "UpdateTimeToLive" {
+            check_expiry(&region.database, operation, body)?;
+        }
+        let answer = dispatch(&region.database, operation, body);
         if operation == "DeleteTable" {
             region.forget_deleted()?;
         }
-        Ok(answer)
+        match answer {
+            // No item is in these, so nothing that a caller wrote is touched.
+            Ok(answer) if TELL_ARNS.contains(&operation) => Ok(at_home(&answer, region_name)),
+            Err(Refusal::Dynoxide(DynoxideError::AccessDeniedException(message))) => {
+                Err(DynoxideError::AccessDeniedException(at_home(&message, region_name)).into())
+            }
+            other => other,
+        }
     }
 }
 
@@ -294,6 +308,29 @@ fn dispatch(database: &Database, operation: &str, body: &str) -> Result<String, 
     }
 }
 
+/// dynoxide has a region and an account of its own in every ARN: puts the right ones there.
+fn at_home(text: &str, region: &str) -> String {
+    let foreign = format!(":{LOCAL_REGION}:{LOCAL_ACCOUNT}:");
+    text.replace(&foreign, &format!(":{region}:{ACCOUNT}:"))
+        .replace(&format!("arn:aws:iam::{LOCAL_ACCOUNT}:"), &format!("arn:aws:iam::{ACCOUNT}:"))
+}
+
+/// Refuses to switch expiry to where it is: dynoxide takes that, DynamoDB does not.
+fn check_expiry(database: &Database, operation: &str, body: &str) -> Result<(), Refusal> {
+    let input: Value = serde_json::from_str(body).map_err(|error| unreadable(operation, &error))?;
+    let Some(table) = database.get_table_metadata(input["TableName"].as_str().unwrap_or_default())? else {
+        return Ok(());
+    };
+    let wanted = &input["TimeToLiveSpecification"];
+    let is_same_attribute = table.ttl_attribute.as_deref() == wanted["AttributeName"].as_str();
+    let sentence = match (wanted["Enabled"].as_bool(), table.ttl_enabled) {
+        (Some(true), true) if is_same_attribute => "TimeToLive is already enabled",
+        (Some(false), false) => "TimeToLive is already disabled",
+        _ => return Ok(()),
+    };
+    Err(DynoxideError::ValidationException(sentence.to_owned()).into())
+}
+
 /// Point-in-time recovery: a switch that remembers its position. `None` for every other operation.
 fn backups(region: &Region, operation: &str, body: &str, now: Timestamp) -> Option<Result<String, Refusal>> {
     let is_update = match operation {
@@ -345,15 +382,14 @@ fn read_recovery(specification: &Value, now: Timestamp) -> Result<Option<Recover
         let reason = format!("Value null at '{at}{member}' failed to satisfy constraint: Member must not be null");
         return Err(refused(reason));
     };
-    let days = match &specification["RecoveryPeriodInDays"] {
-        Value::Null => RECOVERY_DAYS,
-        given => given.as_u64().filter(|days| (1..=RECOVERY_DAYS).contains(days)).ok_or_else(|| {
-            refused(format!(
-                "Value '{given}' at '{at}.recoveryPeriodInDays' failed to satisfy constraint: Member must have value \
-                 between 1 and {RECOVERY_DAYS}, inclusive"
-            ))
-        })?,
-    };
+    let given = &specification["RecoveryPeriodInDays"];
+    let days = if given.is_null() { Some(RECOVERY_DAYS) } else { given.as_u64() };
+    let days = days.filter(|days| (1..=RECOVERY_DAYS).contains(days)).ok_or_else(|| {
+        refused(format!(
+            "Value '{given}' at '{at}.recoveryPeriodInDays' failed to satisfy constraint: Member must have value \
+             between 1 and {RECOVERY_DAYS}, inclusive"
+        ))
+    })?;
     Ok(is_enabled.then_some(Recovery { since: now, days }))
 }
 
@@ -461,6 +497,45 @@ mod tests {
             (400, &json!("a")),
             "the item that was there comes with the error"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_table_lives_in_its_region_and_account() {
+        let aws = crate::aws::wire::testing::account();
+        let arn = "arn:aws:dynamodb:eu-west-2:123456789012:table/ledger";
+        let ask = |operation: &str, input: Value| aws.ask("dynamodb", "eu-west-2", operation, input);
+        assert_eq!(ask("CreateTable", table()).expect("created")["TableDescription"]["TableArn"], arn);
+        let tags = json!({ "ResourceArn": arn, "Tags": [{ "Key": "a", "Value": "1" }] });
+        ask("TagResource", tags).expect("found by its ARN");
+        let other = json!({ "ResourceArn": format!("{arn}-2") });
+        let refusal = ask("ListTagsOfResource", other).expect_err("no such table");
+        assert_eq!(refusal.code, "AccessDeniedException", "DynamoDB does not say whether it exists");
+        assert!(refusal.message.contains("arn:aws:iam::123456789012:root"), "{}", refusal.message);
+        let foreign = "arn:aws:dynamodb:dynoxide:000000000000:table/ledger";
+        ask("PutItem", json!({ "TableName": "ledger", "Item": { "pk": { "S": foreign } } })).expect("put");
+        let items = ask("Scan", json!({ "TableName": "ledger" })).expect("scanned");
+        assert_eq!(items["Items"][0]["pk"]["S"], foreign, "what a caller wrote is the caller's");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn expiry_is_not_switched_to_where_it_is() {
+        let aws = crate::aws::wire::testing::account();
+        aws.ask("dynamodb", "us-east-1", "CreateTable", table()).expect("created");
+        #[rustfmt::skip]
+        let cases = [
+            (false, "until", Some("TimeToLive is already disabled"),  "it is off at first"),
+            (true,  "until", None,                                    "on"),
+            (true,  "until", Some("TimeToLive is already enabled"),   "on again"),
+            (true,  "other", Some("TimeToLive is already enabled with a different attribute name"), "elsewhere"),
+            (false, "until", None,                                    "off"),
+        ];
+        for (enabled, name, expected, why) in cases {
+            let input = json!({
+                "TableName": "ledger", "TimeToLiveSpecification": { "Enabled": enabled, "AttributeName": name },
+            });
+            let refused = aws.ask("dynamodb", "us-east-1", "UpdateTimeToLive", input).err();
+            assert_eq!(refused.map(|failure| failure.message).as_deref(), expected, "{why}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -509,13 +509,9 @@ fn passes(secret: &Secret, filter: &Value) -> bool {
 
 /// One page of a list; the token is where the next page starts.
 fn page(call: &Call, member: &str, all: Vec<Value>) -> Result<Value, Failure> {
-    let most = match &call.input["MaxResults"] {
-        Value::Null => LARGEST_PAGE,
-        given => match given.as_u64().and_then(|most| usize::try_from(most).ok()) {
-            Some(most) if (1..=LARGEST_PAGE).contains(&most) => most,
-            _ => return Err(outside("maxResults", given)),
-        },
-    };
+    let given = &call.input["MaxResults"];
+    let most = if given.is_null() { Some(LARGEST_PAGE) } else { given.as_u64().and_then(|most| most.try_into().ok()) };
+    let most = most.filter(|most| (1..=LARGEST_PAGE).contains(most)).ok_or_else(|| outside("maxResults", given))?;
     let start = match call.input["NextToken"].as_str() {
         None => 0,
         Some(token) => token

@@ -593,19 +593,15 @@ fn show_settings(shown: &mut Value, bus: &Bus) {
 
 /// One page of a list; the token is where the next page starts.
 fn page(call: &Call, member: &str, all: Vec<Value>) -> Result<Value, Failure> {
-    let most = match &call.input["Limit"] {
-        Value::Null => LARGEST_PAGE,
-        given => match given.as_u64().and_then(|most| usize::try_from(most).ok()) {
-            Some(most) if (1..=LARGEST_PAGE).contains(&most) => most,
-            _ => {
-                let message = format!(
-                    "1 validation error detected: Value '{given}' at 'limit' failed to satisfy constraint: Member \
-                     must have value between 1 and {LARGEST_PAGE}, inclusive"
-                );
-                return Err(Failure::sender("ValidationException", message));
-            }
-        },
-    };
+    let given = &call.input["Limit"];
+    let most = if given.is_null() { Some(LARGEST_PAGE) } else { given.as_u64().and_then(|most| most.try_into().ok()) };
+    let most = most.filter(|most| (1..=LARGEST_PAGE).contains(most)).ok_or_else(|| {
+        let message = format!(
+            "1 validation error detected: Value '{given}' at 'limit' failed to satisfy constraint: Member must have \
+             value between 1 and {LARGEST_PAGE}, inclusive"
+        );
+        Failure::sender("ValidationException", message)
+    })?;
     let start = match call.input["NextToken"].as_str() {
         None => 0,
         Some(token) => token.parse().ok().filter(|start| *start < all.len()).ok_or_else(|| {
