@@ -409,11 +409,11 @@ pub(crate) fn epoch(at: Timestamp) -> Value {
 
 /// Refuses a member that is there and holds none of `words`.
 fn one_of(input: &Value, key: &str, words: &[&str]) -> Result<(), Failure> {
-    match &input[key] {
-        Value::Null => Ok(()),
-        given if given.as_str().is_some_and(|given| words.contains(&given)) => Ok(()),
-        given => Err(invalid(&format!("Invalid {key}: {given} is none of {words:?}"))),
+    let given = &input[key];
+    if given.is_null() || given.as_str().is_some_and(|given| words.contains(&given)) {
+        return Ok(());
     }
+    Err(invalid(&format!("Invalid {key}: {given} is none of {words:?}")))
 }
 
 fn required<'a>(input: &'a Value, key: &str) -> Result<&'a str, Failure> {
