@@ -7,6 +7,7 @@ use pointsman_local::clock::Clock;
 use pointsman_local::http::router as http_router;
 use pointsman_local::runner::{DEFAULT_CONFIG, DEFAULT_SECRET, Local, Options, REGION};
 use serde_json::Value;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -72,6 +73,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let aws_listener = listen(arguments.aws_port).await?;
     let local = Local::start(Clock::real(), options(&arguments)?).await?;
     greet(&local, listener.local_addr()?, aws_listener.local_addr()?);
+    // Whoever reads the output may have gone: that is no reason to stop.
+    local.aws.sns().on_mail(|mail| drop(writeln!(std::io::stdout(), "{mail}")));
     let service = axum::serve(listener, http_router(local.clone()));
     let aws = axum::serve(aws_listener, aws_router(local.aws.clone()));
     tokio::select! {

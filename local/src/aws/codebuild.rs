@@ -11,11 +11,14 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+use super::eventbridge::saved;
 use super::{Aws, Call, Failure, Service, lock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub(crate) use build::image_digest;
 use build::{Build, Order, Status};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,13 +49,13 @@ pub struct CodeBuild {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct State {
     regions: BTreeMap<String, Region>,
     limit: Option<usize>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Region {
     projects: BTreeMap<String, Project>,
     /// In the order in which they started.
@@ -61,6 +64,7 @@ struct Region {
     tokens: BTreeMap<String, (Timestamp, Value, String)>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Project {
     /// As `Project` of the API.
     declared: Value,
@@ -84,6 +88,21 @@ pub(crate) struct PipelineBuild {
 }
 
 impl CodeBuild {
+    /// Everything there is, for [`CodeBuild::restore`].
+    #[allow(dead_code, reason = "for `--data`")]
+    pub(crate) fn save(&self) -> Value {
+        saved::save(&self.state)
+    }
+
+    /// Puts back what [`CodeBuild::save`] saw. Builds that were due meanwhile end at once.
+    ///
+    /// # Errors
+    /// When it is something else. Nothing is changed then.
+    #[allow(dead_code, reason = "for `--data`")]
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        saved::restore(&self.state, saved)
+    }
+
     /// Bounds how many builds run at once in a region; `None` is AWS's own default.
     pub fn set_build_limit(&self, limit: Option<usize>) {
         lock(&self.state).limit = limit;
@@ -208,6 +227,8 @@ impl CodeBuild {
     }
 
     fn read(&self, call: &Call) -> Result<Value, Failure> {
+        one_of(&call.input, "sortOrder", &["ASCENDING", "DESCENDING"])?;
+        one_of(&call.input, "sortBy", &["CREATED_TIME", "LAST_MODIFIED_TIME", "NAME"])?;
         let state = lock(&self.state);
         let nowhere = Region::default();
         let here = state.regions.get(&call.region).unwrap_or(&nowhere);
@@ -267,9 +288,7 @@ impl CodeBuild {
                         return Err(invalid(&format!("Project {part} is not a structure")));
                     }
                 }
-                for (key, value) in call.input.as_object().into_iter().flatten() {
-                    project.declared[key] = value.clone();
-                }
+                project::take_over(&mut project.declared, &call.input)?;
                 project.declared["lastModified"] = epoch(call.now);
                 Ok(json!({ "project": project.declared }))
             }
@@ -293,6 +312,21 @@ impl Service for CodeBuild {
             "StopBuild" => self.stop_build(aws, call),
             other => Err(Failure::not_emulated("CodeBuild", other)),
         }
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "BatchGetBuilds",
+            "BatchGetProjects",
+            "CreateProject",
+            "DeleteProject",
+            "ListBuilds",
+            "ListBuildsForProject",
+            "ListProjects",
+            "StartBuild",
+            "StopBuild",
+            "UpdateProject",
+        ]
     }
 
     fn next_due(&self) -> Option<Timestamp> {
@@ -391,6 +425,15 @@ pub(crate) fn hex_sha256(text: &str) -> String {
 /// A moment as awsJson carries it: seconds since the Unix epoch, with milliseconds.
 pub(crate) fn epoch(at: Timestamp) -> Value {
     json!(at.as_millisecond() as f64 / 1000.0)
+}
+
+/// Refuses a member that is there and holds none of `words`.
+fn one_of(input: &Value, key: &str, words: &[&str]) -> Result<(), Failure> {
+    match &input[key] {
+        Value::Null => Ok(()),
+        given if given.as_str().is_some_and(|given| words.contains(&given)) => Ok(()),
+        given => Err(invalid(&format!("Invalid {key}: {given} is none of {words:?}"))),
+    }
 }
 
 fn required<'a>(input: &'a Value, key: &str) -> Result<&'a str, Failure> {

@@ -7,12 +7,52 @@ use super::{Aws, Call, Failure, Service, lock};
 use crate::clock::Clock;
 use dynoxide::{Database, DynoxideError};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// How often expired items are deleted, in seconds. AWS takes days, so nothing may depend on it.
 const SWEEP_SECONDS: i64 = 60;
+
+/// What can be called: the rows of [`dispatch`] and the two of [`backups`].
+const OPERATIONS: [&str; 26] = [
+    "BatchExecuteStatement",
+    "BatchGetItem",
+    "BatchWriteItem",
+    "CreateTable",
+    "DeleteItem",
+    "DeleteTable",
+    "DescribeContinuousBackups",
+    "DescribeTable",
+    "DescribeTimeToLive",
+    "ExecuteStatement",
+    "ExecuteTransaction",
+    "GetItem",
+    "ListTables",
+    "ListTagsOfResource",
+    "PutItem",
+    "Query",
+    "Scan",
+    "SearchVectors",
+    "TagResource",
+    "TransactGetItems",
+    "TransactWriteItems",
+    "UntagResource",
+    "UpdateContinuousBackups",
+    "UpdateItem",
+    "UpdateTable",
+    "UpdateTimeToLive",
+];
+
+/// How far back a table can be restored unless it says otherwise, in days; the most that it can say.
+const RECOVERY_DAYS: u64 = 35;
+
+/// How far the latest moment that can be restored lies behind, in seconds.
+/// Source: the DynamoDB API reference, PointInTimeRecoveryDescription: "typically 5 minutes".
+const RECOVERY_LAG_SECONDS: i64 = 300;
 
 /// The tables of the account.
 pub struct DynamoDb {
@@ -29,7 +69,22 @@ struct State {
 struct Region {
     database: Database,
     /// Tables with point-in-time recovery, which dynoxide does not keep.
-    backed_up: Arc<Mutex<BTreeMap<String, Timestamp>>>,
+    backed_up: Arc<Mutex<BTreeMap<String, Recovery>>>,
+}
+
+/// Point-in-time recovery of a table: since when, and for how long.
+#[derive(Clone, Serialize, Deserialize)]
+struct Recovery {
+    since: Timestamp,
+    days: u64,
+}
+
+/// What is saved beside the databases.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    /// By region: the tables that are backed up.
+    regions: BTreeMap<String, BTreeMap<String, Recovery>>,
+    next_sweep: Timestamp,
 }
 
 impl DynamoDb {
@@ -41,6 +96,48 @@ impl DynamoDb {
         open(clock).map_err(|error| failure(&error))?;
         let next_sweep = later(clock.now());
         Ok(Self { clock, state: Mutex::new(State { regions: BTreeMap::new(), next_sweep }) })
+    }
+
+    /// Writes a database per region into `folder`, and returns the rest, for [`DynamoDb::restore`].
+    ///
+    /// The databases are copies as they are now: what happens later does not reach them. A file of the same name
+    /// is replaced, so a folder of its own for each save keeps the last good one.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    #[allow(dead_code, reason = "for `--data`")]
+    pub(crate) fn save(&self, folder: &Path) -> io::Result<Value> {
+        let state = lock(&self.state);
+        let mut regions = BTreeMap::new();
+        for (name, region) in &state.regions {
+            let path = database_path(folder, name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => region.database.vacuum_into(text(&path)?).map_err(io::Error::other)?,
+            }
+            regions.insert(name.clone(), lock(&region.backed_up).clone());
+        }
+        Ok(serde_json::to_value(Saved { regions, next_sweep: state.next_sweep })?)
+    }
+
+    /// Puts back what [`DynamoDb::save`] wrote. What expired meanwhile is deleted by the next sweep.
+    ///
+    /// Not among it are the tokens of transactions: one that is repeated within ten minutes, but after this, runs
+    /// again.
+    ///
+    /// # Errors
+    /// When a file is missing or is something else. Nothing is changed then.
+    #[allow(dead_code, reason = "for `--data`")]
+    pub(crate) fn restore(&self, saved: Value, folder: &Path) -> io::Result<()> {
+        let saved: Saved = serde_json::from_value(saved)?;
+        let mut regions = BTreeMap::new();
+        for (name, backed_up) in saved.regions {
+            let database = open(self.clock).map_err(io::Error::other)?;
+            database.restore_from(text(&database_path(folder, &name))?).map_err(io::Error::other)?;
+            regions.insert(name, Region { database, backed_up: Arc::new(Mutex::new(backed_up)) });
+        }
+        *lock(&self.state) = State { regions, next_sweep: saved.next_sweep };
+        Ok(())
     }
 
     /// Runs one operation, bytes in and bytes out, and says which HTTP status it has.
@@ -74,7 +171,24 @@ impl DynamoDb {
         if let Some(answer) = backups(&region, operation, body, self.clock.now()) {
             return answer;
         }
-        dispatch(&region.database, operation, body)
+        let answer = dispatch(&region.database, operation, body)?;
+        if operation == "DeleteTable" {
+            region.forget_deleted()?;
+        }
+        Ok(answer)
+    }
+}
+
+impl Region {
+    /// A table of the same name that is made later starts without backups.
+    fn forget_deleted(&self) -> Result<(), Refusal> {
+        let mut backed_up = lock(&self.backed_up);
+        for table in backed_up.keys().cloned().collect::<Vec<_>>() {
+            if self.database.get_table_metadata(&table)?.is_none() {
+                backed_up.remove(&table);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -86,6 +200,10 @@ impl Service for DynamoDb {
             Refusal::Other(failure) => failure,
         })?;
         serde_json::from_str(&text).map_err(|error| internal(&error))
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        &OPERATIONS
     }
 
     fn next_due(&self) -> Option<Timestamp> {
@@ -119,6 +237,15 @@ impl From<DynoxideError> for Refusal {
     fn from(error: DynoxideError) -> Self {
         Self::Dynoxide(error)
     }
+}
+
+/// Where a region's database is saved. A region's name is of letters, digits and hyphens.
+fn database_path(folder: &Path, region: &str) -> PathBuf {
+    folder.join(format!("dynamodb-{region}.sqlite"))
+}
+
+fn text(path: &Path) -> io::Result<&str> {
+    path.to_str().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"))
 }
 
 fn open(clock: Clock) -> Result<Database, DynoxideError> {
@@ -156,6 +283,7 @@ fn dispatch(database: &Database, operation: &str, body: &str) -> Result<String, 
         "PutItem" => put_item,
         "Query" => query,
         "Scan" => scan,
+        "SearchVectors" => search_vectors,
         "TagResource" => tag_resource,
         "TransactGetItems" => transact_get_items,
         "TransactWriteItems" => transact_write_items,
@@ -175,34 +303,71 @@ fn backups(region: &Region, operation: &str, body: &str, now: Timestamp) -> Opti
     };
     let run = || {
         let input: Value = serde_json::from_str(body).map_err(|error| unreadable(operation, &error))?;
-        let table = input["TableName"].as_str().unwrap_or_default().to_owned();
+        let wanted =
+            if is_update { Some(read_recovery(&input["PointInTimeRecoverySpecification"], now)?) } else { None };
+        // A table goes by its ARN too.
+        let table = input["TableName"].as_str().unwrap_or_default();
+        let table = table.split_once(":table/").map_or(table, |(_, name)| name).to_owned();
         if region.database.get_table_metadata(&table)?.is_none() {
             let failure = Failure::sender("TableNotFoundException", format!("Table not found: {table}"));
             return Err(Refusal::Other(failure));
         }
         let mut backed_up = lock(&region.backed_up);
-        match input["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"].as_bool() {
-            Some(true) if is_update => {
-                backed_up.entry(table.clone()).or_insert(now);
+        match wanted {
+            Some(Some(wanted)) => {
+                // Switched on again, it goes on; only its length may be new.
+                backed_up.entry(table.clone()).or_insert_with(|| wanted.clone()).days = wanted.days;
             }
-            Some(false) if is_update => {
+            Some(None) => {
                 backed_up.remove(&table);
             }
-            _ => {}
+            None => {}
         }
         let recovery = match backed_up.get(&table) {
-            Some(since) => json!({
-                "PointInTimeRecoveryStatus": "ENABLED",
-                "RecoveryPeriodInDays": 35,
-                "EarliestRestorableDateTime": since.as_second(),
-                "LatestRestorableDateTime": now.as_second(),
-            }),
+            Some(recovery) => recovery.show(now),
             None => json!({ "PointInTimeRecoveryStatus": "DISABLED" }),
         };
         let description = json!({ "ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": recovery });
         Ok(json!({ "ContinuousBackupsDescription": description }).to_string())
     };
     Some(run())
+}
+
+/// What UpdateContinuousBackups asks for; `None` to switch it off.
+fn read_recovery(specification: &Value, now: Timestamp) -> Result<Option<Recovery>, Refusal> {
+    let refused = |reason: String| {
+        let message = format!("1 validation error detected: {reason}");
+        Refusal::Dynoxide(DynoxideError::ValidationException(message))
+    };
+    let at = "pointInTimeRecoverySpecification";
+    let Some(is_enabled) = specification["PointInTimeRecoveryEnabled"].as_bool() else {
+        let member = if specification.is_object() { ".pointInTimeRecoveryEnabled" } else { "" };
+        let reason = format!("Value null at '{at}{member}' failed to satisfy constraint: Member must not be null");
+        return Err(refused(reason));
+    };
+    let days = match &specification["RecoveryPeriodInDays"] {
+        Value::Null => RECOVERY_DAYS,
+        given => given.as_u64().filter(|days| (1..=RECOVERY_DAYS).contains(days)).ok_or_else(|| {
+            refused(format!(
+                "Value '{given}' at '{at}.recoveryPeriodInDays' failed to satisfy constraint: Member must have value \
+                 between 1 and {RECOVERY_DAYS}, inclusive"
+            ))
+        })?,
+    };
+    Ok(is_enabled.then_some(Recovery { since: now, days }))
+}
+
+impl Recovery {
+    fn show(&self, now: Timestamp) -> Value {
+        let before = |seconds| now.checked_sub(SignedDuration::from_secs(seconds)).unwrap_or(now).max(self.since);
+        let kept_seconds = i64::try_from(self.days).unwrap_or(i64::MAX).saturating_mul(24 * 60 * 60);
+        json!({
+            "PointInTimeRecoveryStatus": "ENABLED",
+            "RecoveryPeriodInDays": self.days,
+            "EarliestRestorableDateTime": before(kept_seconds).as_second(),
+            "LatestRestorableDateTime": before(RECOVERY_LAG_SECONDS).as_second(),
+        })
+    }
 }
 
 /// The error of a request that dynoxide's types do not read.
@@ -323,5 +488,120 @@ mod tests {
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
         assert_eq!(count(), 0, "swept");
         running.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn backups_are_as_long_as_asked_and_end_with_their_table() {
+        let aws = crate::aws::wire::testing::account();
+        let ask = |operation: &str, input: Value| {
+            aws.ask("dynamodb", "us-east-1", operation, input).map_err(|failure| failure.code)
+        };
+        let update = |specification: Value| {
+            ask(
+                "UpdateContinuousBackups",
+                json!({
+                    "TableName": "ledger", "PointInTimeRecoverySpecification": specification,
+                }),
+            )
+        };
+        ask("CreateTable", table()).expect("created");
+        #[rustfmt::skip]
+        let cases = [
+            (json!(null),                                                                  "nothing said"),
+            (json!({ "RecoveryPeriodInDays": 7 }),                                         "neither on nor off"),
+            (json!({ "PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 36 }),    "35 days at most"),
+            (json!({ "PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 0 }),     "a day at least"),
+        ];
+        for (specification, why) in cases {
+            assert_eq!(update(specification).err().as_deref(), Some("ValidationException"), "{why}");
+        }
+        update(json!({ "PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 7 })).expect("on");
+        let arn = json!({ "TableName": "arn:aws:dynamodb:us-east-1:123456789012:table/ledger" });
+        let state = |input: &Value| {
+            let shown = ask("DescribeContinuousBackups", input.clone()).expect("shown");
+            shown["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"].clone()
+        };
+        assert_eq!(state(&arn)["RecoveryPeriodInDays"], 7, "a table goes by its ARN too");
+        ask("DeleteTable", json!({ "TableName": "ledger" })).expect("deleted");
+        ask("CreateTable", table()).expect("created");
+        let off = json!({ "PointInTimeRecoveryStatus": "DISABLED" });
+        assert_eq!(state(&json!({ "TableName": "ledger" })), off, "another table of the same name");
+    }
+
+    /// A folder for one test, gone with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("pointsman-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).expect("a folder");
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restored_table_has_its_items_and_its_settings() {
+        let folder = Folder::new("dynamodb");
+        let aws = crate::aws::wire::testing::account();
+        let put = |aws: &Aws, pk: &str| {
+            let until = (aws.clock().now().as_second() + 30).to_string();
+            let item = json!({ "pk": { "S": pk }, "n": { "N": "12345678901234567890.5" }, "until": { "N": until } });
+            aws.ask("dynamodb", "us-east-1", "PutItem", json!({ "TableName": "ledger", "Item": item })).expect("put");
+        };
+        let describe = |aws: &Aws| {
+            aws.ask("dynamodb", "us-east-1", "DescribeTable", json!({ "TableName": "ledger" })).expect("a table")
+        };
+        let scan = |aws: &Aws| {
+            aws.ask("dynamodb", "us-east-1", "Scan", json!({ "TableName": "ledger" })).expect("scanned")["Items"]
+                .clone()
+        };
+        for (operation, more) in [
+            ("CreateTable", table()),
+            ("UpdateTimeToLive", json!({ "TimeToLiveSpecification": { "Enabled": true, "AttributeName": "until" } })),
+            (
+                "UpdateContinuousBackups",
+                json!({ "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true } }),
+            ),
+        ] {
+            let mut input = more;
+            input["TableName"] = json!("ledger");
+            aws.ask("dynamodb", "us-east-1", operation, input).expect(operation);
+        }
+        put(&aws, "a");
+        aws.ask("dynamodb", "eu-west-2", "CreateTable", table()).expect("created");
+        aws.dynamodb().save(&folder.0).expect("saved");
+        let saved = aws.dynamodb().save(&folder.0).expect("saved over what was there");
+        let (before, items) = (describe(&aws), scan(&aws));
+        put(&aws, "b");
+        let next = Aws::new(aws.clock(), Default::default(), crate::faults::Faults::none(), 2).expect("an account");
+        next.dynamodb().restore(saved.clone(), &folder.0).expect("restored");
+        assert_eq!((describe(&next), scan(&next)), (before, items), "as it was saved, its id and its age too");
+        assert_eq!(next.dynamodb().save(&folder.0).expect("saved"), saved, "nothing is lost, and nothing added");
+        put(&next, "c");
+        let runner = next.clone();
+        let running = tokio::spawn(async move { runner.run().await });
+        tokio::time::sleep(std::time::Duration::from_secs(90)).await;
+        assert_eq!(scan(&next), json!([]), "what expires is still swept, by the account's clock");
+        running.abort();
+        std::fs::remove_file(database_path(&folder.0, "eu-west-2")).expect("removed");
+        assert!(next.dynamodb().restore(saved, &folder.0).is_err(), "a file is missing");
+        put(&next, "d");
+        assert_eq!(scan(&next)[0]["pk"]["S"], "d", "and nothing was changed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_operation_that_is_listed_is_there() {
+        let aws = crate::aws::wire::testing::account();
+        assert!(OPERATIONS.is_sorted());
+        for operation in OPERATIONS {
+            let code = aws.ask("dynamodb", "us-east-1", operation, json!({})).err().map(|failure| failure.code);
+            assert_ne!(code.as_deref(), Some("NotEmulated"), "{operation}");
+        }
     }
 }

@@ -64,11 +64,30 @@ pub struct Behaviour {
     pub strict: bool,
     /// Whether StartPipelineExecution honours `clientRequestToken`: AWS documents neither.
     pub start_token_honoured: bool,
+    /// Whether a rollback enters a stage whose transition is disabled: AWS documents neither.
+    pub rollback_passes_transition: bool,
+    /// How CodePipeline words that an approval was answered before: AWS documents two errors for it.
+    pub answered_approval: AnsweredApproval,
+}
+
+/// The refusal of a second answer to an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsweredApproval {
+    /// `ApprovalAlreadyCompletedException`.
+    AlreadyCompleted,
+    /// `InvalidApprovalTokenException`, as for a token that has expired.
+    InvalidToken,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { pace: Pace::Fast, strict: false, start_token_honoured: true }
+        Self {
+            pace: Pace::Fast,
+            strict: false,
+            start_token_honoured: true,
+            rollback_passes_transition: true,
+            answered_approval: AnsweredApproval::AlreadyCompleted,
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 //! Labels move as AWS moves them: a value that becomes AWSCURRENT makes the one before it AWSPREVIOUS, and a secret
 //! that was never changed has no AWSPREVIOUS.
 
+use super::eventbridge::saved::{self, pairs};
 use super::{ACCOUNT, Aws, Call, Failure, Service, lock};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -19,13 +21,22 @@ const LARGEST_VALUE_BYTES: usize = 65_536;
 /// How long a deleted secret can be restored when nobody says otherwise, in days.
 const RECOVERY_DAYS: i64 = 30;
 
+/// What one page of a listing holds at most.
+const LARGEST_PAGE: usize = 100;
+
 /// The secrets of the account.
 #[derive(Default)]
 pub struct SecretsManager {
-    state: Mutex<BTreeMap<(String, String), Secret>>,
+    state: Mutex<State>,
 }
 
-#[derive(Debug)]
+/// By region and name.
+type Secrets = BTreeMap<(String, String), Secret>;
+
+#[derive(Default, Serialize, Deserialize)]
+struct State(#[serde(with = "pairs")] Secrets);
+
+#[derive(Debug, Serialize, Deserialize)]
 struct Secret {
     name: String,
     arn: String,
@@ -38,15 +49,15 @@ struct Secret {
     versions: BTreeMap<String, Version>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Version {
     value: Contents,
     created: Timestamp,
     stages: BTreeSet<String>,
 }
 
-/// A secret's value. Never printed.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret's value. Never printed; saved as it is, as everything local.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Contents {
     Text(String),
     /// In base64, as it came.
@@ -59,15 +70,33 @@ impl std::fmt::Debug for Contents {
     }
 }
 
+impl SecretsManager {
+    /// Everything there is, for [`SecretsManager::restore`]. The values are in it, readable.
+    #[allow(dead_code, reason = "for `--data`")]
+    pub(crate) fn save(&self) -> Value {
+        saved::save(&self.state)
+    }
+
+    /// Puts back what [`SecretsManager::save`] saw.
+    ///
+    /// # Errors
+    /// When it is something else. Nothing is changed then.
+    #[allow(dead_code, reason = "for `--data`")]
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        saved::restore(&self.state, saved)
+    }
+}
+
 impl Service for SecretsManager {
     fn call(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
-        let mut secrets = lock(&self.state);
+        let mut state = lock(&self.state);
+        let secrets = &mut state.0;
         match call.operation.as_str() {
-            "CreateSecret" => create(&mut secrets, aws, call),
-            "ListSecrets" => Ok(list(&secrets, call)),
-            "GetSecretValue" => find(&mut secrets, call)?.alive()?.read(call),
+            "CreateSecret" => create(secrets, aws, call),
+            "ListSecrets" => list(secrets, call),
+            "GetSecretValue" => find(secrets, call)?.alive()?.read(call),
             "PutSecretValue" => {
-                let secret = find(&mut secrets, call)?.alive()?;
+                let secret = find(secrets, call)?.alive()?;
                 let value = contents(call)?
                     .ok_or_else(|| bad_request("You must provide either SecretString or SecretBinary."))?;
                 let stages = call.input["VersionStages"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -77,31 +106,53 @@ impl Service for SecretsManager {
                 let stages = secret.versions.get(&id).map(|version| version.stages.clone()).unwrap_or_default();
                 Ok(secret.named(json!({ "VersionId": id, "VersionStages": stages })))
             }
-            "UpdateSecret" => update(find(&mut secrets, call)?.alive()?, aws, call),
-            "UpdateSecretVersionStage" => find(&mut secrets, call)?.alive()?.move_stage(call),
-            "DescribeSecret" => find(&mut secrets, call).map(|secret| secret.describe("VersionIdsToStages")),
-            "ListSecretVersionIds" => find(&mut secrets, call)?.list_versions(call),
-            "DeleteSecret" => delete(&mut secrets, call),
+            "UpdateSecret" => update(find(secrets, call)?.alive()?, aws, call),
+            "UpdateSecretVersionStage" => find(secrets, call)?.alive()?.move_stage(call),
+            "DescribeSecret" => find(secrets, call).map(|secret| secret.describe("VersionIdsToStages")),
+            "ListSecretVersionIds" => find(secrets, call)?.list_versions(call),
+            "DeleteSecret" => delete(secrets, aws, call),
             "RestoreSecret" => {
-                let secret = find(&mut secrets, call)?;
+                let secret = find(secrets, call)?;
                 secret.deleted = None;
                 Ok(secret.named(json!({})))
             }
             "TagResource" => {
                 let tags = read_tags(&call.input);
-                find(&mut secrets, call)?.alive()?.tags.extend(tags);
+                find(secrets, call)?.alive()?.tags.extend(tags);
+                Ok(json!({}))
+            }
+            "UntagResource" => {
+                let keys: Vec<_> = call.input["TagKeys"].as_array().into_iter().flatten().collect();
+                find(secrets, call)?.alive()?.tags.retain(|key, _| !keys.iter().any(|gone| *gone == key));
                 Ok(json!({}))
             }
             operation => Err(Failure::not_emulated("secretsmanager", operation)),
         }
     }
 
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "CreateSecret",
+            "DeleteSecret",
+            "DescribeSecret",
+            "GetSecretValue",
+            "ListSecretVersionIds",
+            "ListSecrets",
+            "PutSecretValue",
+            "RestoreSecret",
+            "TagResource",
+            "UntagResource",
+            "UpdateSecret",
+            "UpdateSecretVersionStage",
+        ]
+    }
+
     fn next_due(&self) -> Option<Timestamp> {
-        lock(&self.state).values().filter_map(|secret| secret.deleted).min()
+        lock(&self.state).0.values().filter_map(|secret| secret.deleted).min()
     }
 
     fn advance(&self, _aws: &Aws, now: Timestamp) {
-        lock(&self.state).retain(|_, secret| secret.deleted.is_none_or(|at| at > now));
+        lock(&self.state).0.retain(|_, secret| secret.deleted.is_none_or(|at| at > now));
     }
 }
 
@@ -289,11 +340,9 @@ impl Secret {
                 }
                 shown
             });
-        Ok(self.named(page(call, "Versions", shown.collect())))
+        Ok(self.named(page(call, "Versions", shown.collect())?))
     }
 }
-
-type Secrets = BTreeMap<(String, String), Secret>;
 
 /// Finds a secret by its name, its ARN, or its ARN without the six characters at its end.
 fn find<'a>(secrets: &'a mut Secrets, call: &Call) -> Result<&'a mut Secret, Failure> {
@@ -315,7 +364,7 @@ fn create(secrets: &mut Secrets, aws: &Aws, call: &Call) -> Result<Value, Failur
     if name.is_empty() || name.len() > 512 || !name.bytes().all(is_part) {
         let message = "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: \
                        -/_+=.@!";
-        return Err(bad_parameter(message));
+        return Err(Failure::sender("ValidationException", message));
     }
     let key = (call.region.clone(), name.to_owned());
     let value = contents(call)?;
@@ -323,10 +372,9 @@ fn create(secrets: &mut Secrets, aws: &Aws, call: &Call) -> Result<Value, Failur
     if let Some(existing) = secrets.get(&key) {
         return repeat(existing, &token, value.as_ref());
     }
-    let suffix: String = aws.random(|random| (0..6).map(|_| random.alphanumeric()).collect());
     let mut secret = Secret {
         name: name.to_owned(),
-        arn: format!("arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{name}-{suffix}", call.region),
+        arn: new_arn(aws, &call.region, name),
         description: text(call, "Description"),
         kms_key_id: text(call, "KmsKeyId"),
         created: call.now,
@@ -362,17 +410,18 @@ fn repeat(existing: &Secret, token: &str, value: Option<&Contents>) -> Result<Va
 fn update(secret: &mut Secret, aws: &Aws, call: &Call) -> Result<Value, Failure> {
     let value = contents(call)?;
     let token = token(aws, call)?;
-    secret.description = text(call, "Description").or(secret.description.take());
-    secret.kms_key_id = text(call, "KmsKeyId").or(secret.kms_key_id.take());
-    secret.changed = call.now;
     let mut answer = json!({});
+    // First what may be refused: a refused call changes nothing.
     if let Some(value) = value {
         answer["VersionId"] = Value::from(secret.put(&token, value, &[CURRENT.to_owned()], call.now)?);
     }
+    secret.description = text(call, "Description").or(secret.description.take());
+    secret.kms_key_id = text(call, "KmsKeyId").or(secret.kms_key_id.take());
+    secret.changed = call.now;
     Ok(secret.named(answer))
 }
 
-fn delete(secrets: &mut Secrets, call: &Call) -> Result<Value, Failure> {
+fn delete(secrets: &mut Secrets, aws: &Aws, call: &Call) -> Result<Value, Failure> {
     let is_forced = call.input["ForceDeleteWithoutRecovery"].as_bool().unwrap_or(false);
     let days = call.input["RecoveryWindowInDays"].as_i64();
     if is_forced && days.is_some() {
@@ -382,7 +431,13 @@ fn delete(secrets: &mut Secrets, call: &Call) -> Result<Value, Failure> {
     if days.is_some_and(|days| !(7..=30).contains(&days)) {
         return Err(bad_parameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive)."));
     }
-    let secret = find(secrets, call)?;
+    let secret = match find(secrets, call) {
+        // Source: API reference, DeleteSecret: to force a deletion that was done already is no error.
+        Err(failure) if is_forced && failure.code == "ResourceNotFoundException" => {
+            return Ok(deleted_already(aws, call));
+        }
+        found => found?,
+    };
     let wait = if is_forced { 0 } else { days.unwrap_or(RECOVERY_DAYS) };
     let at = call.now.checked_add(SignedDuration::from_hours(wait * 24)).unwrap_or(Timestamp::MAX);
     if !is_forced {
@@ -397,14 +452,43 @@ fn delete(secrets: &mut Secrets, call: &Call) -> Result<Value, Failure> {
     Ok(answer)
 }
 
-fn list(secrets: &Secrets, call: &Call) -> Value {
+/// The answer to a forced deletion of what is not there: as if it had been.
+fn deleted_already(aws: &Aws, call: &Call) -> Value {
+    let id = call.input["SecretId"].as_str().unwrap_or_default();
+    let (name, arn) = match id.split_once(":secret:") {
+        Some((_, name)) => (name, id.to_owned()),
+        None => (id, new_arn(aws, &call.region, id)),
+    };
+    json!({ "ARN": arn, "Name": name, "DeletionDate": seconds(call.now) })
+}
+
+fn new_arn(aws: &Aws, region: &str, name: &str) -> String {
+    let suffix: String = aws.random(|random| (0..6).map(|_| random.alphanumeric()).collect());
+    format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}")
+}
+
+fn list(secrets: &Secrets, call: &Call) -> Result<Value, Failure> {
     let with_deleted = call.input["IncludePlannedDeletion"].as_bool().unwrap_or(false);
     let filters = call.input["Filters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let shown = secrets
+    let mut found: Vec<&Secret> = secrets
         .iter()
         .filter(|((region, _), secret)| *region == call.region && (with_deleted || secret.deleted.is_none()))
         .filter(|(_, secret)| filters.iter().all(|filter| passes(secret, filter)))
-        .map(|(_, secret)| secret.describe("SecretVersionsToStages"));
+        .map(|(_, secret)| secret)
+        .collect();
+    // Nothing here notes when a value was read, so that order is that of creation.
+    match call.input["SortBy"].as_str() {
+        Some("name") => found.sort_by(|one, other| one.name.cmp(&other.name)),
+        Some("last-changed-date") => found.sort_by_key(|secret| secret.changed),
+        Some("created-date" | "last-accessed-date") | None => found.sort_by_key(|secret| secret.created),
+        Some(_) => return Err(outside("sortBy", &call.input["SortBy"])),
+    }
+    match call.input["SortOrder"].as_str() {
+        Some("asc") | None => {}
+        Some("desc") => found.reverse(),
+        Some(_) => return Err(outside("sortOrder", &call.input["SortOrder"])),
+    }
+    let shown = found.into_iter().map(|secret| secret.describe("SecretVersionsToStages"));
     page(call, "SecretList", shown.collect())
 }
 
@@ -424,17 +508,29 @@ fn passes(secret: &Secret, filter: &Value) -> bool {
 }
 
 /// One page of a list; the token is where the next page starts.
-fn page(call: &Call, member: &str, all: Vec<Value>) -> Value {
-    let most =
-        call.input["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(100).clamp(1, 100);
-    let start = call.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+fn page(call: &Call, member: &str, all: Vec<Value>) -> Result<Value, Failure> {
+    let most = match &call.input["MaxResults"] {
+        Value::Null => LARGEST_PAGE,
+        given => match given.as_u64().and_then(|most| usize::try_from(most).ok()) {
+            Some(most) if (1..=LARGEST_PAGE).contains(&most) => most,
+            _ => return Err(outside("maxResults", given)),
+        },
+    };
+    let start = match call.input["NextToken"].as_str() {
+        None => 0,
+        Some(token) => token
+            .parse()
+            .ok()
+            .filter(|start| *start < all.len())
+            .ok_or_else(|| Failure::sender("InvalidNextTokenException", "The NextToken value is invalid."))?,
+    };
     let is_last = start + most >= all.len();
     let items: Vec<Value> = all.into_iter().skip(start).take(most).collect();
     let mut answer = json!({ member: items });
     if !is_last {
         answer["NextToken"] = Value::String((start + most).to_string());
     }
-    answer
+    Ok(answer)
 }
 
 fn contents(call: &Call) -> Result<Option<Contents>, Failure> {
@@ -448,12 +544,16 @@ fn contents(call: &Call) -> Result<Option<Contents>, Failure> {
             ));
         }
     };
-    let bytes = match &contents {
-        Contents::Text(text) => text.len(),
-        Contents::Binary(base64) => base64.len() / 4 * 3,
+    let (member, bytes) = match &contents {
+        Contents::Text(text) => ("secretString", text.len()),
+        Contents::Binary(base64) => ("secretBinary", base64.len() / 4 * 3),
     };
     if bytes > LARGEST_VALUE_BYTES {
-        return Err(bad_parameter("The secret value is larger than 65536 bytes."));
+        let message = format!(
+            "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must have length \
+             less than or equal to {LARGEST_VALUE_BYTES}"
+        );
+        return Err(Failure::sender("ValidationException", message));
     }
     Ok(Some(contents))
 }
@@ -479,6 +579,12 @@ fn read_tags(input: &Value) -> BTreeMap<String, String> {
 /// A moment as JSON has it here: epoch seconds, with milliseconds.
 fn seconds(at: Timestamp) -> Value {
     Value::from(at.as_millisecond() as f64 / 1000.0)
+}
+
+/// The failure for a value that the service's model does not allow.
+fn outside(member: &str, value: &Value) -> Failure {
+    let message = format!("1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint");
+    Failure::sender("ValidationException", message)
 }
 
 fn bad_parameter(message: &str) -> Failure {
@@ -571,5 +677,95 @@ mod tests {
         let gone = "Secrets Manager can't find the specified secret.";
         assert_eq!(value(&aws, CURRENT), Err(gone.to_owned()));
         ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "two" })).expect("the name is free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_are_those_of_secrets_manager() {
+        let aws = account();
+        ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "one", "Description": "d" }))
+            .expect("created");
+        let token = "t".repeat(32);
+        let put = json!({ "SecretId": "hook", "SecretString": "two", "ClientRequestToken": token });
+        ask(&aws, "PutSecretValue", put).expect("put");
+        let large = "x".repeat(LARGEST_VALUE_BYTES + 1);
+        let clash = json!({
+            "SecretId": "hook", "SecretString": "three", "ClientRequestToken": token, "Description": "new",
+        });
+        #[rustfmt::skip]
+        let cases = [
+            ("CreateSecret", json!({ "Name": "a b" }), "ValidationException", "a space"),
+            ("CreateSecret", json!({ "Name": "new", "SecretString": large }), "ValidationException", "above 64 KiB"),
+            ("UpdateSecret", clash, "ResourceExistsException", "another value under a token"),
+            ("ListSecrets", json!({ "MaxResults": 101 }), "ValidationException", "a page has up to 100"),
+            ("ListSecrets", json!({ "NextToken": "x" }), "InvalidNextTokenException", "no such token"),
+            ("ListSecrets", json!({ "SortBy": "colour" }), "ValidationException", "nothing to sort by"),
+            ("DeleteSecret", json!({ "SecretId": "nope" }), "ResourceNotFoundException", "nothing to delete"),
+            ("RotateSecret", json!({ "SecretId": "hook" }), "NotEmulated", "named, not passed over"),
+        ];
+        for (operation, input, expected, why) in cases {
+            let code = aws.ask("secretsmanager", REGION, operation, input).err().map(|failure| failure.code);
+            assert_eq!(code.as_deref(), Some(expected), "{why}");
+        }
+        let secret = ask(&aws, "DescribeSecret", json!({ "SecretId": "hook" })).expect("described");
+        assert_eq!(secret["Description"], "d", "a refused update changes nothing");
+        let forced = json!({ "SecretId": "nope", "ForceDeleteWithoutRecovery": true });
+        assert_eq!(ask(&aws, "DeleteSecret", forced).expect("no error")["Name"], "nope", "there or not");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn listings_are_sorted_as_asked() {
+        let aws = account();
+        for name in ["b", "c", "a"] {
+            ask(&aws, "CreateSecret", json!({ "Name": name, "SecretString": "x" })).expect("created");
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        ask(&aws, "UpdateSecret", json!({ "SecretId": "b", "Description": "d" })).expect("updated");
+        #[rustfmt::skip]
+        let cases = [
+            (json!({}),                                        ["b", "c", "a"], "by creation"),
+            (json!({ "SortOrder": "desc" }),                   ["a", "c", "b"], "the newest first"),
+            (json!({ "SortBy": "name" }),                      ["a", "b", "c"], "by name"),
+            (json!({ "SortBy": "last-changed-date" }),         ["c", "a", "b"], "by change"),
+        ];
+        for (input, expected, why) in cases {
+            let listed = ask(&aws, "ListSecrets", input).expect(why);
+            let names: Vec<_> =
+                listed["SecretList"].as_array().expect("a list").iter().map(|each| &each["Name"]).collect();
+            assert_eq!(names, expected, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restored_secret_has_its_versions_and_its_end() {
+        let aws = account();
+        for value in ["one", "two"] {
+            let made = ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": value }));
+            made.or_else(|_| ask(&aws, "PutSecretValue", json!({ "SecretId": "hook", "SecretString": value })))
+                .expect("a version");
+        }
+        ask(&aws, "CreateSecret", json!({ "Name": "old", "SecretBinary": "AAE=" })).expect("created");
+        ask(&aws, "DeleteSecret", json!({ "SecretId": "old", "RecoveryWindowInDays": 7 })).expect("deleted");
+        let saved = aws.0.secretsmanager.save();
+        let next = Aws::new(aws.clock(), Default::default(), crate::faults::Faults::none(), 2).expect("an account");
+        next.0.secretsmanager.restore(saved.clone()).expect("restored");
+        assert_eq!(next.0.secretsmanager.save(), saved, "nothing is lost, and nothing added");
+        assert_eq!((value(&next, CURRENT), value(&next, PREVIOUS)), (Ok("two".into()), Ok("one".into())));
+        let runner = next.clone();
+        let running = tokio::spawn(async move { runner.run().await });
+        tokio::time::sleep(std::time::Duration::from_secs(7 * 24 * 60 * 60 + 1)).await;
+        assert!(ask(&next, "DescribeSecret", json!({ "SecretId": "old" })).is_err(), "its seven days are over");
+        running.abort();
+        assert!(next.0.secretsmanager.restore(json!({})).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_operation_that_is_listed_is_there() {
+        let aws = account();
+        let listed = aws.operations()["secretsmanager"].clone();
+        assert!(listed.is_sorted());
+        for operation in listed {
+            let code = aws.ask("secretsmanager", REGION, operation, json!({})).err().map(|failure| failure.code);
+            assert_ne!(code.as_deref(), Some("NotEmulated"), "{operation}");
+        }
     }
 }

@@ -6,10 +6,11 @@ use crate::aws::codepipeline::WorkEnd;
 use crate::aws::ecr::Push;
 use crate::aws::{ACCOUNT, Event, Pace};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Status {
     InProgress,
     Succeeded,
@@ -28,7 +29,7 @@ impl Status {
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Build {
     /// `project:uuid`.
     pub(super) id: String,
@@ -83,7 +84,7 @@ impl Build {
         };
         let told_to_fail = build.variable("POINTSMAN_LOCAL_RESULT").as_deref() == Some("fail");
         if (order.fails || told_to_fail) && build.script.fails_in.is_none() {
-            build.script.fails_in = Some(("BUILD", "exit 1".to_owned()));
+            build.script.fails_in = Some(("BUILD".to_owned(), "exit 1".to_owned()));
         }
         let takes = match pace {
             Pace::Fast => super::FAST_BUILD,
@@ -159,7 +160,7 @@ impl Build {
     /// The phases that the build went through, with how each ended. The whole time passes in the one it ended in.
     fn phases(&self, now: Timestamp) -> Vec<Phase> {
         let stands_in = match (self.status, &self.script.fails_in) {
-            (Status::Failed, Some((phase, _))) => *phase,
+            (Status::Failed, Some((phase, _))) => phase.as_str(),
             (Status::InProgress, _) if now <= self.started => "QUEUED",
             _ => "BUILD",
         };
@@ -420,7 +421,7 @@ mod tests {
         assert_eq!(more["build-number"], json!(55.0));
         assert_eq!(more["phases"][0]["phase-type"], "SUBMITTED");
 
-        build.script.fails_in = Some(("INSTALL", "exit 2".to_owned()));
+        build.script.fails_in = Some(("INSTALL".to_owned(), "exit 2".to_owned()));
         build.end(Status::Failed, build.due);
         let event = build.event("COMPLETED", build.due);
         assert_eq!(event.detail["build-status"], "FAILED");

@@ -4,7 +4,9 @@
 //! all that happens here by itself. Deliveries may come twice, late or never, as the account's faults say.
 
 mod delivery;
-mod pattern;
+pub(super) mod pattern;
+mod rule;
+pub(crate) mod saved;
 mod schedule;
 
 use super::{ACCOUNT, Aws, Call, Failure, Pace, Service, lock};
@@ -12,8 +14,11 @@ use crate::faults::EventFault;
 use delivery::{Delivery, Trouble};
 use jiff::{SignedDuration, Timestamp};
 use pattern::Pattern;
+use rule::Rule;
+use saved::pairs;
 use schedule::Schedule;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -30,22 +35,32 @@ const LARGEST_EVENTS_BYTES: usize = 256 * 1024;
 const MOST_ENTRIES: usize = 10;
 const MOST_TARGETS: usize = 5;
 
+/// What one page of a listing holds at most.
+const LARGEST_PAGE: usize = 100;
+
+/// What a bus is told at its creation, and only tells again.
+const KEPT_SETTINGS: [&str; 3] = ["DeadLetterConfig", "KmsKeyIdentifier", "LogConfig"];
+
 /// The buses of the account.
 #[derive(Default)]
 pub struct EventBridge {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct State {
+    #[serde(with = "pairs")]
     buses: BTreeMap<(String, String), Bus>,
+    #[serde(with = "pairs")]
     due: BTreeMap<(Timestamp, u64), Delivery>,
     sequence: u64,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Bus {
     description: Option<String>,
+    /// What is only kept and shown again: a dead-letter queue, a key, logging.
+    settings: Map<String, Value>,
     created: Timestamp,
     rules: BTreeMap<String, Rule>,
     tags: Tags,
@@ -53,42 +68,22 @@ struct Bus {
 
 type Tags = BTreeMap<String, String>;
 
-struct Rule {
-    arn: String,
-    description: Option<String>,
-    role_arn: Option<String>,
-    state: String,
-    pattern: Option<(String, Pattern)>,
-    schedule: Option<(String, Schedule)>,
-    /// When the schedule fires next.
-    fires_at: Option<Timestamp>,
-    targets: BTreeMap<String, Value>,
-    tags: Tags,
-}
-
-impl Rule {
-    fn is_enabled(&self) -> bool {
-        self.state != "DISABLED"
-    }
-
-    fn show(&self, name: &str, bus: &str) -> Value {
-        let mut shown = json!({ "Name": name, "Arn": self.arn, "State": self.state, "EventBusName": bus });
-        let optional = [
-            ("Description", &self.description),
-            ("RoleArn", &self.role_arn),
-            ("EventPattern", &self.pattern.as_ref().map(|(text, _)| text.clone())),
-            ("ScheduleExpression", &self.schedule.as_ref().map(|(text, _)| text.clone())),
-        ];
-        for (member, value) in optional {
-            if let Some(value) = value {
-                shown[member] = Value::from(value.as_str());
-            }
-        }
-        shown
-    }
-}
-
 impl EventBridge {
+    /// Everything there is, for [`EventBridge::restore`].
+    #[allow(dead_code, reason = "for `--data`")]
+    pub(crate) fn save(&self) -> Value {
+        saved::save(&self.state)
+    }
+
+    /// Puts back what [`EventBridge::save`] saw. What was due meanwhile happens at once.
+    ///
+    /// # Errors
+    /// When it is something else. Nothing is changed then.
+    #[allow(dead_code, reason = "for `--data`")]
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        saved::restore(&self.state, saved)
+    }
+
     /// Puts an event on a bus: every rule that matches it sends it to its targets, a little later.
     pub(crate) fn publish(&self, aws: &Aws, region: &str, bus: &str, envelope: Value) {
         let now = aws.clock().now();
@@ -121,16 +116,18 @@ impl Service for EventBridge {
             "DeleteRule" => state.delete_rule(call),
             "DescribeRule" => {
                 let (name, bus) = (rule_name(call, "Name")?, bus_name(call));
-                state.rule(call, "Name").map(|rule| rule.show(&name, &bus))
+                let mut shown = state.rule(call, "Name")?.show(&name, &bus);
+                shown["CreatedBy"] = Value::from(ACCOUNT);
+                Ok(shown)
             }
             "ListRules" => state.list_rules(call),
-            "EnableRule" => state.switch(call, "ENABLED"),
-            "DisableRule" => state.switch(call, "DISABLED"),
+            "EnableRule" => state.switch(aws, call, "ENABLED"),
+            "DisableRule" => state.switch(aws, call, "DISABLED"),
             "PutTargets" => state.put_targets(call),
             "RemoveTargets" => state.remove_targets(call),
             "ListTargetsByRule" => {
                 let targets: Vec<Value> = state.rule(call, "Rule")?.targets.values().cloned().collect();
-                Ok(page(call, "Targets", targets))
+                page(call, "Targets", targets)
             }
             "TagResource" => state.tag(call),
             "UntagResource" => state.untag(call),
@@ -140,6 +137,29 @@ impl Service for EventBridge {
             }
             operation => Err(Failure::not_emulated("events", operation)),
         }
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "CreateEventBus",
+            "DeleteEventBus",
+            "DeleteRule",
+            "DescribeEventBus",
+            "DescribeRule",
+            "DisableRule",
+            "EnableRule",
+            "ListEventBuses",
+            "ListRules",
+            "ListTagsForResource",
+            "ListTargetsByRule",
+            "PutEvents",
+            "PutRule",
+            "PutTargets",
+            "RemoveTargets",
+            "TagResource",
+            "TestEventPattern",
+            "UntagResource",
+        ]
     }
 
     fn next_due(&self) -> Option<Timestamp> {
@@ -281,14 +301,23 @@ impl State {
             let message = format!("Event bus {name} already exists.");
             return Err(Failure::sender("ResourceAlreadyExistsException", message));
         }
+        if !call.input["EventSourceName"].is_null() {
+            return Err(Failure::not_emulated("events", "a partner event source"));
+        }
         let bus = Bus {
             description: text(&call.input, "Description"),
+            settings: KEPT_SETTINGS
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), call.input.get(name)?.clone())))
+                .collect(),
             created: call.now,
             tags: read_tags(&call.input),
             ..Bus::default()
         };
+        let mut answer = json!({ "EventBusArn": arn });
+        show_settings(&mut answer, &bus);
         self.buses.insert((call.region.clone(), name.to_owned()), bus);
-        Ok(json!({ "EventBusArn": arn }))
+        Ok(answer)
     }
 
     fn delete_bus(&mut self, call: &Call) -> Result<Value, Failure> {
@@ -310,7 +339,9 @@ impl State {
         let name = call.input["Name"].as_str().map_or("default", last_part).to_owned();
         let failure = not_found(format!("Event bus {name} does not exist."));
         let bus = self.bus(&call.region, &name).ok_or(failure)?;
-        Ok(show_bus(&call.region, &name, bus))
+        let mut shown = show_bus(&call.region, &name, bus);
+        show_settings(&mut shown, bus);
+        Ok(shown)
     }
 
     fn list_buses(&mut self, call: &Call) -> Result<Value, Failure> {
@@ -318,7 +349,7 @@ impl State {
         let prefix = call.input["NamePrefix"].as_str().unwrap_or_default();
         let named = self.buses.iter().filter(|((region, name), _)| *region == call.region && name.starts_with(prefix));
         let shown = named.map(|((region, name), bus)| show_bus(region, name, bus)).collect();
-        Ok(page(call, "EventBuses", shown))
+        page(call, "EventBuses", shown)
     }
 
     fn put_rule(&mut self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
@@ -344,6 +375,15 @@ impl State {
             let message = "Parameter(s) EventPattern or ScheduleExpression must be specified.";
             return Err(Failure::sender("ValidationException", message));
         }
+        let state = text(&call.input, "State").unwrap_or_else(|| rule::STATES[0].to_owned());
+        if !rule::STATES.contains(&state.as_str()) {
+            let message = format!(
+                "1 validation error detected: Value '{state}' at 'state' failed to satisfy constraint: Member must \
+                 satisfy enum value set: {:?}",
+                rule::STATES
+            );
+            return Err(Failure::sender("ValidationException", message));
+        }
         let arn = if bus_name == "default" {
             format!("arn:aws:events:{}:{ACCOUNT}:rule/{name}", call.region)
         } else {
@@ -357,7 +397,7 @@ impl State {
             arn: arn.clone(),
             description: text(&call.input, "Description"),
             role_arn: text(&call.input, "RoleArn"),
-            state: text(&call.input, "State").unwrap_or_else(|| "ENABLED".to_owned()),
+            state,
             fires_at: schedule.as_ref().and_then(|(_, schedule)| next_fire(aws, schedule, call.now)),
             pattern,
             schedule,
@@ -384,11 +424,16 @@ impl State {
         let prefix = call.input["NamePrefix"].as_str().unwrap_or_default();
         let rules = self.named_bus(call)?.rules.iter().filter(|(name, _)| name.starts_with(prefix));
         let shown = rules.map(|(name, rule)| rule.show(name, &bus)).collect();
-        Ok(page(call, "Rules", shown))
+        page(call, "Rules", shown)
     }
 
-    fn switch(&mut self, call: &Call, to: &str) -> Result<Value, Failure> {
-        to.clone_into(&mut self.rule(call, "Name")?.state);
+    /// Switches a rule on or off. A schedule that was off starts anew: what it missed does not fire.
+    fn switch(&mut self, aws: &Aws, call: &Call, to: &str) -> Result<Value, Failure> {
+        let rule = self.rule(call, "Name")?;
+        if !rule.is_enabled() {
+            rule.fires_at = rule.schedule.as_ref().and_then(|(_, schedule)| next_fire(aws, schedule, call.now));
+        }
+        to.clone_into(&mut rule.state);
         Ok(json!({}))
     }
 
@@ -536,17 +581,45 @@ fn show_bus(region: &str, name: &str, bus: &Bus) -> Value {
     shown
 }
 
+/// Adds what only DescribeEventBus and CreateEventBus tell of a bus.
+fn show_settings(shown: &mut Value, bus: &Bus) {
+    for (name, value) in &bus.settings {
+        shown[name] = value.clone();
+    }
+    if let Some(description) = &bus.description {
+        shown["Description"] = Value::from(description.as_str());
+    }
+}
+
 /// One page of a list; the token is where the next page starts.
-fn page(call: &Call, member: &str, all: Vec<Value>) -> Value {
-    let most = call.input["Limit"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(100).clamp(1, 100);
-    let start = call.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+fn page(call: &Call, member: &str, all: Vec<Value>) -> Result<Value, Failure> {
+    let most = match &call.input["Limit"] {
+        Value::Null => LARGEST_PAGE,
+        given => match given.as_u64().and_then(|most| usize::try_from(most).ok()) {
+            Some(most) if (1..=LARGEST_PAGE).contains(&most) => most,
+            _ => {
+                let message = format!(
+                    "1 validation error detected: Value '{given}' at 'limit' failed to satisfy constraint: Member \
+                     must have value between 1 and {LARGEST_PAGE}, inclusive"
+                );
+                return Err(Failure::sender("ValidationException", message));
+            }
+        },
+    };
+    let start = match call.input["NextToken"].as_str() {
+        None => 0,
+        Some(token) => token.parse().ok().filter(|start| *start < all.len()).ok_or_else(|| {
+            let message = "The token provided in the NextToken field is not valid.";
+            Failure::sender("ValidationException", message)
+        })?,
+    };
     let is_last = start + most >= all.len();
     let items: Vec<Value> = all.into_iter().skip(start).take(most).collect();
     let mut answer = json!({ member: items });
     if !is_last {
         answer["NextToken"] = Value::String((start + most).to_string());
     }
-    answer
+    Ok(answer)
 }
 
 fn rule_name(call: &Call, member: &str) -> Result<String, Failure> {
