@@ -280,13 +280,12 @@ def data(checks, cloudwatch):
     for what, code, saying, datum in cases:
         with checks.check(f"PutMetricData refuses {what}"), refused(code, saying):
             publish({"MetricName": "Refused", **datum})
-    with checks.check("PutMetricData refuses AWS's own namespaces, no data, and too much"):
+    # More than a thousand data are refused too; but botocore compresses so large a request (see the unit tests).
+    with checks.check("PutMetricData refuses AWS's own namespaces, and no data"):
         with refused("InvalidParameterValue", "Namespace"):
             publish({"MetricName": "x", "Value": 1.0}, namespace="AWS/EC2")
         with refused("MissingParameter"):
             publish()
-        with refused("InvalidParameterValue", "1000"):
-            publish(*[{"MetricName": "x", "Value": 1.0}] * 1001)
 
 
 def history(checks, cloudwatch):
@@ -361,6 +360,24 @@ def topics(checks, aws, cloudwatch):
         put(cloudwatch, "t-nobody", AlarmActions=[target])
         cloudwatch.set_alarm_state(AlarmName="t-nobody", StateValue="ALARM", StateReason="by hand")
         assert noted("t-nobody")["HistorySummary"].startswith(f"Failed to execute action {target}")
+    with checks.check("a topic gets AWS's message, under AWS's subject"):
+        queue, topic = aws.client("sqs"), aws.client("sns")
+        url = queue.create_queue(QueueName="cloudwatch-topic")["QueueUrl"]
+        arn = topic.create_topic(Name="cloudwatch-topic")["TopicArn"]
+        topic.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:cloudwatch-topic")
+        put(cloudwatch, "t-one", AlarmDescription="too many", AlarmActions=[arn])
+        cloudwatch.set_alarm_state(AlarmName="t-one", StateValue="ALARM", StateReason="by hand")
+        (message,) = wait_until("the message", lambda: queue.receive_message(QueueUrl=url).get("Messages"))
+        notice = json.loads(message["Body"])
+        equal(notice["Subject"], 'ALARM: "t-one" in US East (N. Virginia)')
+        alarm = json.loads(notice["Message"])
+        equal((alarm["NewStateValue"], alarm["OldStateValue"], alarm["AlarmArn"]), ("ALARM", "INSUFFICIENT_DATA", f"{ARN}t-one"))
+        equal(alarm["Trigger"], {
+            "MetricName": "Errors", "Namespace": "Contract", "StatisticType": "Statistic", "Statistic": "SUM", "Unit": None,
+            "Dimensions": [], "Period": 60, "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 5.0, "TreatMissingData": "", "EvaluateLowSampleCountPercentile": "",
+        })
+        equal(noted("t-one")["HistorySummary"], f"Successfully executed action {arn}")
 
 
 def deletion(checks, cloudwatch):

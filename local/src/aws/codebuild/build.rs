@@ -325,7 +325,8 @@ impl Build {
     pub(super) fn fail_push(&mut self) {
         let Push { repository, tags, .. } = self.image();
         let registry = format!("{ACCOUNT}.dkr.ecr.{}.amazonaws.com", self.region);
-        self.script.fails_in = Some(("POST_BUILD", format!("docker push {registry}/{repository}:{}", tags.join(","))));
+        self.script.fails_in =
+            Some(("POST_BUILD".to_owned(), format!("docker push {registry}/{repository}:{}", tags.join(","))));
     }
 }
 
