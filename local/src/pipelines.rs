@@ -24,12 +24,16 @@ pub fn make_named(aws: &Aws, config: &Config, given: &BTreeSet<String>) -> Resul
             Target::Pipeline { name, region, .. } if !given.contains(name) => {
                 pipelines.entry((region.clone(), name.clone())).or_default().push(route);
             }
-            Target::Build { name, region } => make_project(aws, region, name).map_err(|why| (name.clone(), why))?,
+            Target::Build { name, region } => {
+                make_project(aws, region, name).map_err(|why| (name.clone(), why))?;
+                make_repository(aws, region, name);
+            }
             Target::Pipeline { .. } | Target::Workflow { .. } => {}
         }
     }
     for ((region, name), routes) in pipelines {
         make_project(aws, &region, &format!("{name}-build")).map_err(|why| (name.clone(), why))?;
+        make_repository(aws, &region, &name);
         let declaration = declaration(config, &region, &name, &routes);
         lay_down(aws, &region, declaration, Value::Null).map_err(|why| (name, why))?;
     }
@@ -62,6 +66,14 @@ fn make_project(aws: &Aws, region: &str, name: &str) -> Result<(), Failure> {
     match aws.ask("codebuild", region, "CreateProject", project) {
         Err(failure) if failure.code != "ResourceAlreadyExistsException" => Err(failure),
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// The repository that the project's images go to. A name that ECR does not take has none, and its pushes are refused
+/// where the account is strict.
+fn make_repository(aws: &Aws, region: &str, name: &str) {
+    if let Err(failure) = aws.ask("ecr", region, "CreateRepository", json!({ "repositoryName": name })) {
+        tracing::debug!(name, code = failure.code, "no repository is made");
     }
 }
 
