@@ -56,8 +56,9 @@ enum PaceName {
 }
 
 #[tokio::main(flavor = "current_thread")]
+#[allow(clippy::disallowed_methods, reason = "main reads the environment")]
 async fn main() -> ExitCode {
-    pointsman::telemetry::start();
+    pointsman::telemetry::start(&|name| std::env::var(name).ok());
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

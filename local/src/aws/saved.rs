@@ -33,6 +33,7 @@ impl Aws {
             "codepipeline": inner.codepipeline.save(),
             "codedeploy": inner.codedeploy.save(),
             "ecs": inner.ecs.save(),
+            "ecr": inner.ecr.save(),
             "monitoring": inner.cloudwatch.save(),
             "sns": inner.sns.save(),
         });
@@ -56,6 +57,7 @@ impl Aws {
         inner.codepipeline.restore(part("codepipeline"))?;
         inner.codedeploy.restore(part("codedeploy"))?;
         inner.ecs.restore(part("ecs"))?;
+        inner.ecr.restore(part("ecr"))?;
         inner.cloudwatch.restore(part("monitoring"))?;
         inner.sns.restore(part("sns"))?;
         self.poke();

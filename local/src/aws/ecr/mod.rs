@@ -73,13 +73,11 @@ impl Ecr {
     }
 
     /// Everything that is kept, for [`Ecr::restore`].
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         serde_json::to_value(&*lock(&self.state)).unwrap_or_default()
     }
 
     /// Replaces everything that is kept by what [`Ecr::save`] gave.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         *lock(&self.state) = serde_json::from_value(saved)?;
         Ok(())
