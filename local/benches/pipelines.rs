@@ -35,7 +35,8 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Plays `count` executions; answers with the time that it took, and by how many KiB the process grew.
+/// Plays `count` executions. Answers with the time that it took, and by how many KiB the process grew.
+#[allow(clippy::disallowed_methods, reason = "a benchmark times what it runs")]
 fn play(count: usize) -> Outcome<(Duration, usize)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
