@@ -2,23 +2,32 @@
 //!
 //! `docs/logging.md` says what may stand in a line, and what never does.
 
+use crate::settings::Lookup;
 use jiff::Timestamp;
 use serde_json::json;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
 
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Pointsman";
 
-/// Sends logs to stderr as JSON lines, one subscriber for the process. `RUST_LOG` narrows or widens them.
-pub fn start() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,aws=warn,hyper=warn"));
+/// Sends logs to stderr as JSON lines, one subscriber for the process. `RUST_LOG` narrows or widens them by target:
+/// `debug`, or `info,pointsman=debug`. One that cannot be read counts as none.
+pub fn start(lookup: Lookup<'_>) {
+    let wanted = lookup("RUST_LOG").filter(|text| !text.is_empty()).and_then(|text| text.parse::<Targets>().ok());
+    let lines = fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
     // A second start keeps the first subscriber: nothing to do about it, and nothing lost.
-    let _ = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
+    let _ = registry().with(lines.with_filter(wanted.unwrap_or_else(usual))).try_init();
+}
+
+/// Ours from `info` on; of the libraries, what they warn of. (Filters by span and field would have every function carry
+/// a regular expression engine.)
+fn usual() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_targets([("aws", LevelFilter::WARN), ("hyper", LevelFilter::WARN)])
 }
 
 /// One line of embedded metric format: each name with its count.

@@ -7,9 +7,9 @@ use pointsman_sweep::{App, Settings, handle};
 #[tokio::main(flavor = "current_thread")]
 #[allow(clippy::disallowed_methods, reason = "main reads the environment")]
 async fn main() -> Result<(), Error> {
-    telemetry::start();
-    let settings = Settings::read(&|name| std::env::var(name).ok())?;
-    let app = App::start(AwsConfig::from_environment().await, settings).await;
+    let lookup = |name: &str| std::env::var(name).ok();
+    telemetry::start(&lookup);
+    let app = App::start(AwsConfig::of_function(&lookup)?, Settings::read(&lookup)?).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
         let deadline = jiff::Timestamp::try_from(event.context.deadline())?;
         Ok::<_, Error>(handle(&app, deadline).await?)

@@ -1,9 +1,9 @@
 //! CodeBuild: projects and builds that take their time and end.
 //!
 //! Nothing is executed. What a build would do is read from its project's inline buildspec (see `script`) and
-//! from its environment: `POINTSMAN_LOCAL_RESULT=fail` makes any build fail. A build that succeeds in a
-//! privileged project counts as one that pushed an image, so ECR's event comes just before the build's own.
-//! The image's digest follows from the commit alone, as does everything else here that AWS would make up.
+//! from its environment: `POINTSMAN_LOCAL_RESULT=fail` makes any build fail. A build in a privileged project ends
+//! by pushing an image to ECR, whose event comes just before the build's own; where ECR refuses the push the build
+//! fails. The image's digest follows from the commit alone, as does everything else here that AWS would make up.
 
 mod build;
 mod project;
@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// How long a build takes at the fast pace.
@@ -89,7 +89,6 @@ pub(crate) struct PipelineBuild {
 
 impl CodeBuild {
     /// Everything there is, for [`CodeBuild::restore`].
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         saved::save(&self.state)
     }
@@ -98,7 +97,6 @@ impl CodeBuild {
     ///
     /// # Errors
     /// When it is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         saved::restore(&self.state, saved)
     }
@@ -187,6 +185,23 @@ impl CodeBuild {
             }
             None => Ok(None),
         }
+    }
+
+    /// Pushes the images of the builds that are about to end, and returns the ARNs of those whose push was refused.
+    fn push_images(&self, aws: &Aws, now: Timestamp) -> BTreeSet<String> {
+        let is_due = |build: &&Build| build.status == Status::InProgress && build.due <= now && build.comes_to_push();
+        let due: Vec<Build> = {
+            let state = lock(&self.state);
+            state.regions.values().flat_map(|here| &here.builds).filter(is_due).cloned().collect()
+        };
+        let refused = due.iter().filter(|build| match aws.ecr().push(aws, &build.region, build.image()) {
+            Ok(()) => false,
+            Err(failure) => {
+                tracing::info!(build = build.id, code = failure.code, "the push of an image is refused");
+                true
+            }
+        });
+        refused.map(Build::arn).collect()
     }
 
     fn stop_build(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
@@ -319,9 +334,13 @@ impl Service for CodeBuild {
     }
 
     fn advance(&self, aws: &Aws, now: Timestamp) {
+        let refused = self.push_images(aws, now);
         let mut ended = Vec::new();
         for build in lock(&self.state).regions.values_mut().flat_map(|here| &mut here.builds) {
             if build.status == Status::InProgress && build.due <= now {
+                if refused.contains(&build.arn()) {
+                    build.fail_push();
+                }
                 let fails = build.script.fails_in.is_some();
                 build.end(if fails { Status::Failed } else { Status::Succeeded }, now);
                 ended.push(build.clone());
@@ -333,11 +352,8 @@ impl Service for CodeBuild {
     }
 }
 
-/// Tells the world that `build` has ended: the image first, then the build, then the pipeline that waits for it.
+/// Tells the world that `build` has ended, then the pipeline that waits for it.
 fn tell(aws: &Aws, build: &Build, now: Timestamp) {
-    if build.pushes_image() {
-        aws.emit(&build.region, build.image_event());
-    }
     aws.emit(&build.region, build.event("COMPLETED", now));
     if build.initiator.starts_with("codepipeline/") {
         aws.codepipeline().work_ended(aws, &build.told());
@@ -411,11 +427,11 @@ pub(crate) fn epoch(at: Timestamp) -> Value {
 
 /// Refuses a member that is there and holds none of `words`.
 fn one_of(input: &Value, key: &str, words: &[&str]) -> Result<(), Failure> {
-    match &input[key] {
-        Value::Null => Ok(()),
-        given if given.as_str().is_some_and(|given| words.contains(&given)) => Ok(()),
-        given => Err(invalid(&format!("Invalid {key}: {given} is none of {words:?}"))),
+    let given = &input[key];
+    if given.is_null() || given.as_str().is_some_and(|given| words.contains(&given)) {
+        return Ok(());
     }
+    Err(invalid(&format!("Invalid {key}: {given} is none of {words:?}")))
 }
 
 fn required<'a>(input: &'a Value, key: &str) -> Result<&'a str, Failure> {

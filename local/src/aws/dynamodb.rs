@@ -3,8 +3,9 @@
 //! Expressions, conditions and transactions are its own. What is added here is the table from operation names to
 //! its functions, the error class of requests that do not parse, and the passing of time, which deletes what expired.
 
-use super::{Aws, Call, Failure, Service, lock};
+use super::{ACCOUNT, Aws, Call, Failure, Service, lock};
 use crate::clock::Clock;
+use dynoxide::streams::{LOCAL_ACCOUNT, LOCAL_REGION};
 use dynoxide::{Database, DynoxideError};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,9 @@ const OPERATIONS: [&str; 26] = [
     "UpdateTable",
     "UpdateTimeToLive",
 ];
+
+/// The operations that tell the ARNs of tables, indexes and streams.
+const TELL_ARNS: [&str; 4] = ["CreateTable", "DeleteTable", "DescribeTable", "UpdateTable"];
 
 /// How far back a table can be restored unless it says otherwise, in days; the most that it can say.
 const RECOVERY_DAYS: u64 = 35;
@@ -105,7 +109,6 @@ impl DynamoDb {
     ///
     /// # Errors
     /// When a file cannot be written.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self, folder: &Path) -> io::Result<Value> {
         let state = lock(&self.state);
         let mut regions = BTreeMap::new();
@@ -127,7 +130,6 @@ impl DynamoDb {
     ///
     /// # Errors
     /// When a file is missing or is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value, folder: &Path) -> io::Result<()> {
         let saved: Saved = serde_json::from_value(saved)?;
         let mut regions = BTreeMap::new();
@@ -164,18 +166,28 @@ impl DynamoDb {
         Ok(opened)
     }
 
-    fn run(&self, region: &str, operation: &str, body: &[u8]) -> Result<String, Refusal> {
-        let region = self.region(region)?;
+    fn run(&self, region_name: &str, operation: &str, body: &[u8]) -> Result<String, Refusal> {
+        let region = self.region(region_name)?;
         let body = std::str::from_utf8(body)
             .map_err(|_| DynoxideError::SerializationException("The body is not UTF-8.".to_owned()))?;
         if let Some(answer) = backups(&region, operation, body, self.clock.now()) {
             return answer;
         }
-        let answer = dispatch(&region.database, operation, body)?;
+        if operation == "UpdateTimeToLive" {
+            check_expiry(&region.database, operation, body)?;
+        }
+        let answer = dispatch(&region.database, operation, body);
         if operation == "DeleteTable" {
             region.forget_deleted()?;
         }
-        Ok(answer)
+        match answer {
+            // No item is in these, so nothing that a caller wrote is touched.
+            Ok(answer) if TELL_ARNS.contains(&operation) => Ok(at_home(&answer, region_name)),
+            Err(Refusal::Dynoxide(DynoxideError::AccessDeniedException(message))) => {
+                Err(DynoxideError::AccessDeniedException(at_home(&message, region_name)).into())
+            }
+            other => other,
+        }
     }
 }
 
@@ -294,6 +306,29 @@ fn dispatch(database: &Database, operation: &str, body: &str) -> Result<String, 
     }
 }
 
+/// dynoxide has a region and an account of its own in every ARN: puts the right ones there.
+fn at_home(text: &str, region: &str) -> String {
+    let foreign = format!(":{LOCAL_REGION}:{LOCAL_ACCOUNT}:");
+    text.replace(&foreign, &format!(":{region}:{ACCOUNT}:"))
+        .replace(&format!("arn:aws:iam::{LOCAL_ACCOUNT}:"), &format!("arn:aws:iam::{ACCOUNT}:"))
+}
+
+/// Refuses to switch expiry to where it is: dynoxide takes that, DynamoDB does not.
+fn check_expiry(database: &Database, operation: &str, body: &str) -> Result<(), Refusal> {
+    let input: Value = serde_json::from_str(body).map_err(|error| unreadable(operation, &error))?;
+    let Some(table) = database.get_table_metadata(input["TableName"].as_str().unwrap_or_default())? else {
+        return Ok(());
+    };
+    let wanted = &input["TimeToLiveSpecification"];
+    let is_same_attribute = table.ttl_attribute.as_deref() == wanted["AttributeName"].as_str();
+    let sentence = match (wanted["Enabled"].as_bool(), table.ttl_enabled) {
+        (Some(true), true) if is_same_attribute => "TimeToLive is already enabled",
+        (Some(false), false) => "TimeToLive is already disabled",
+        _ => return Ok(()),
+    };
+    Err(DynoxideError::ValidationException(sentence.to_owned()).into())
+}
+
 /// Point-in-time recovery: a switch that remembers its position. `None` for every other operation.
 fn backups(region: &Region, operation: &str, body: &str, now: Timestamp) -> Option<Result<String, Refusal>> {
     let is_update = match operation {
@@ -345,15 +380,14 @@ fn read_recovery(specification: &Value, now: Timestamp) -> Result<Option<Recover
         let reason = format!("Value null at '{at}{member}' failed to satisfy constraint: Member must not be null");
         return Err(refused(reason));
     };
-    let days = match &specification["RecoveryPeriodInDays"] {
-        Value::Null => RECOVERY_DAYS,
-        given => given.as_u64().filter(|days| (1..=RECOVERY_DAYS).contains(days)).ok_or_else(|| {
-            refused(format!(
-                "Value '{given}' at '{at}.recoveryPeriodInDays' failed to satisfy constraint: Member must have value \
-                 between 1 and {RECOVERY_DAYS}, inclusive"
-            ))
-        })?,
-    };
+    let given = &specification["RecoveryPeriodInDays"];
+    let days = if given.is_null() { Some(RECOVERY_DAYS) } else { given.as_u64() };
+    let days = days.filter(|days| (1..=RECOVERY_DAYS).contains(days)).ok_or_else(|| {
+        refused(format!(
+            "Value '{given}' at '{at}.recoveryPeriodInDays' failed to satisfy constraint: Member must have value \
+             between 1 and {RECOVERY_DAYS}, inclusive"
+        ))
+    })?;
     Ok(is_enabled.then_some(Recovery { since: now, days }))
 }
 
@@ -419,189 +453,4 @@ fn later(now: Timestamp) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> Value {
-        json!({
-            "TableName": "ledger",
-            "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
-            "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
-            "BillingMode": "PAY_PER_REQUEST",
-        })
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn errors_keep_their_class_and_their_parts() {
-        let aws = crate::aws::wire::testing::account();
-        aws.ask("dynamodb", "us-east-1", "CreateTable", table()).expect("created");
-        let item = json!({ "TableName": "ledger", "Item": { "pk": { "S": "a" } },
-            "ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD" });
-        #[rustfmt::skip]
-        let cases = [
-            // region, operation, input, expected, why
-            ("us-east-1", "PutItem", item.clone(), None, "the first"),
-            ("us-east-1", "PutItem", item.clone(), Some("ConditionalCheckFailedException"), "the second"),
-            ("eu-west-2", "PutItem", item.clone(), Some("ResourceNotFoundException"), "tables are per region"),
-            ("us-east-1", "PutItem", json!({ "TableName": "ledger" }), Some("ValidationException"), "no item"),
-            ("us-east-1", "GetItem", json!({ "TableName": 5 }), Some("SerializationException"),
-             "a number for a string"),
-            ("us-east-1", "CreateBackup", json!({}), Some("NotEmulated"), "not here"),
-            ("us-east-1", "DescribeContinuousBackups", json!({ "TableName": "nope" }), Some("TableNotFoundException"),
-             "no such table"),
-        ];
-        for (region, operation, input, expected, why) in cases {
-            let code = aws.ask("dynamodb", region, operation, input).err().map(|failure| failure.code);
-            assert_eq!(code.as_deref(), expected, "{why}");
-        }
-        let (status, body) = aws.dynamodb().answer(&aws, "us-east-1", "PutItem", item.to_string().as_bytes());
-        let body: Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!(
-            (status, &body["Item"]["pk"]["S"]),
-            (400, &json!("a")),
-            "the item that was there comes with the error"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_expired_is_deleted_as_time_passes() {
-        let aws = crate::aws::wire::testing::account();
-        aws.ask("dynamodb", "us-east-1", "CreateTable", table()).expect("created");
-        let ttl = json!({ "Enabled": true, "AttributeName": "until" });
-        aws.ask(
-            "dynamodb",
-            "us-east-1",
-            "UpdateTimeToLive",
-            json!({ "TableName": "ledger", "TimeToLiveSpecification": ttl }),
-        )
-        .expect("switched on");
-        let until = (aws.clock().now().as_second() + 30).to_string();
-        let item = json!({ "pk": { "S": "a" }, "until": { "N": until } });
-        aws.ask("dynamodb", "us-east-1", "PutItem", json!({ "TableName": "ledger", "Item": item })).expect("put");
-        let runner = aws.clone();
-        let running = tokio::spawn(async move { runner.run().await });
-        let count = || {
-            aws.ask("dynamodb", "us-east-1", "Scan", json!({ "TableName": "ledger" })).expect("scan")["Count"].clone()
-        };
-        tokio::time::sleep(std::time::Duration::from_secs(20)).await;
-        assert_eq!(count(), 1, "not yet");
-        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-        assert_eq!(count(), 0, "swept");
-        running.abort();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn backups_are_as_long_as_asked_and_end_with_their_table() {
-        let aws = crate::aws::wire::testing::account();
-        let ask = |operation: &str, input: Value| {
-            aws.ask("dynamodb", "us-east-1", operation, input).map_err(|failure| failure.code)
-        };
-        let update = |specification: Value| {
-            ask(
-                "UpdateContinuousBackups",
-                json!({
-                    "TableName": "ledger", "PointInTimeRecoverySpecification": specification,
-                }),
-            )
-        };
-        ask("CreateTable", table()).expect("created");
-        #[rustfmt::skip]
-        let cases = [
-            (json!(null),                                                                  "nothing said"),
-            (json!({ "RecoveryPeriodInDays": 7 }),                                         "neither on nor off"),
-            (json!({ "PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 36 }),    "35 days at most"),
-            (json!({ "PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 0 }),     "a day at least"),
-        ];
-        for (specification, why) in cases {
-            assert_eq!(update(specification).err().as_deref(), Some("ValidationException"), "{why}");
-        }
-        update(json!({ "PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": 7 })).expect("on");
-        let arn = json!({ "TableName": "arn:aws:dynamodb:us-east-1:123456789012:table/ledger" });
-        let state = |input: &Value| {
-            let shown = ask("DescribeContinuousBackups", input.clone()).expect("shown");
-            shown["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"].clone()
-        };
-        assert_eq!(state(&arn)["RecoveryPeriodInDays"], 7, "a table goes by its ARN too");
-        ask("DeleteTable", json!({ "TableName": "ledger" })).expect("deleted");
-        ask("CreateTable", table()).expect("created");
-        let off = json!({ "PointInTimeRecoveryStatus": "DISABLED" });
-        assert_eq!(state(&json!({ "TableName": "ledger" })), off, "another table of the same name");
-    }
-
-    /// A folder for one test, gone with it.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("pointsman-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&path).expect("a folder");
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            std::fs::remove_dir_all(&self.0).ok();
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_restored_table_has_its_items_and_its_settings() {
-        let folder = Folder::new("dynamodb");
-        let aws = crate::aws::wire::testing::account();
-        let put = |aws: &Aws, pk: &str| {
-            let until = (aws.clock().now().as_second() + 30).to_string();
-            let item = json!({ "pk": { "S": pk }, "n": { "N": "12345678901234567890.5" }, "until": { "N": until } });
-            aws.ask("dynamodb", "us-east-1", "PutItem", json!({ "TableName": "ledger", "Item": item })).expect("put");
-        };
-        let describe = |aws: &Aws| {
-            aws.ask("dynamodb", "us-east-1", "DescribeTable", json!({ "TableName": "ledger" })).expect("a table")
-        };
-        let scan = |aws: &Aws| {
-            aws.ask("dynamodb", "us-east-1", "Scan", json!({ "TableName": "ledger" })).expect("scanned")["Items"]
-                .clone()
-        };
-        for (operation, more) in [
-            ("CreateTable", table()),
-            ("UpdateTimeToLive", json!({ "TimeToLiveSpecification": { "Enabled": true, "AttributeName": "until" } })),
-            (
-                "UpdateContinuousBackups",
-                json!({ "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true } }),
-            ),
-        ] {
-            let mut input = more;
-            input["TableName"] = json!("ledger");
-            aws.ask("dynamodb", "us-east-1", operation, input).expect(operation);
-        }
-        put(&aws, "a");
-        aws.ask("dynamodb", "eu-west-2", "CreateTable", table()).expect("created");
-        aws.dynamodb().save(&folder.0).expect("saved");
-        let saved = aws.dynamodb().save(&folder.0).expect("saved over what was there");
-        let (before, items) = (describe(&aws), scan(&aws));
-        put(&aws, "b");
-        let next = Aws::new(aws.clock(), Default::default(), crate::faults::Faults::none(), 2).expect("an account");
-        next.dynamodb().restore(saved.clone(), &folder.0).expect("restored");
-        assert_eq!((describe(&next), scan(&next)), (before, items), "as it was saved, its id and its age too");
-        assert_eq!(next.dynamodb().save(&folder.0).expect("saved"), saved, "nothing is lost, and nothing added");
-        put(&next, "c");
-        let runner = next.clone();
-        let running = tokio::spawn(async move { runner.run().await });
-        tokio::time::sleep(std::time::Duration::from_secs(90)).await;
-        assert_eq!(scan(&next), json!([]), "what expires is still swept, by the account's clock");
-        running.abort();
-        std::fs::remove_file(database_path(&folder.0, "eu-west-2")).expect("removed");
-        assert!(next.dynamodb().restore(saved, &folder.0).is_err(), "a file is missing");
-        put(&next, "d");
-        assert_eq!(scan(&next)[0]["pk"]["S"], "d", "and nothing was changed");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn every_operation_that_is_listed_is_there() {
-        let aws = crate::aws::wire::testing::account();
-        assert!(OPERATIONS.is_sorted());
-        for operation in OPERATIONS {
-            let code = aws.ask("dynamodb", "us-east-1", operation, json!({})).err().map(|failure| failure.code);
-            assert_ne!(code.as_deref(), Some("NotEmulated"), "{operation}");
-        }
-    }
-}
+mod tests;

@@ -131,7 +131,6 @@ impl Lambda {
     /// The asynchronous invocations that have not ended, for [`Lambda::restore`].
     ///
     /// One that runs counts as one that waits: what it did is not known, and Lambda promises at least one run.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         let state = lock(&self.state);
         let mut waiting = state.waiting.clone();
@@ -146,7 +145,6 @@ impl Lambda {
     ///
     /// # Errors
     /// When it is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         let saved: Saved = serde_json::from_value(saved)?;
         let mut state = lock(&self.state);

@@ -14,6 +14,7 @@ pub mod ecr;
 pub mod ecs;
 pub mod eventbridge;
 pub mod lambda;
+mod saved;
 pub mod secretsmanager;
 pub mod sns;
 pub mod sqs;
@@ -25,6 +26,7 @@ use crate::faults::Faults;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The account of everything local.
@@ -175,6 +177,7 @@ struct Inner {
     random: Mutex<fastrand::Rng>,
     faults: Faults,
     changed: tokio::sync::Notify,
+    changes: AtomicU64,
     dynamodb: dynamodb::DynamoDb,
     sqs: sqs::Sqs,
     secretsmanager: secretsmanager::SecretsManager,
@@ -208,6 +211,7 @@ impl Aws {
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             faults,
             changed: tokio::sync::Notify::new(),
+            changes: AtomicU64::new(0),
             dynamodb: dynamodb::DynamoDb::new(clock)?,
             sqs: sqs::Sqs::default(),
             secretsmanager: secretsmanager::SecretsManager::default(),
@@ -313,7 +317,7 @@ impl Aws {
             Some(found) => found.call(self, call),
             None => Err(Failure::not_emulated(service, &call.operation)),
         };
-        self.0.changed.notify_one();
+        self.poke();
         answer
     }
 
@@ -347,7 +351,7 @@ impl Aws {
             "detail": event.detail,
         });
         self.0.eventbridge.publish(self, region, "default", envelope);
-        self.0.changed.notify_one();
+        self.poke();
     }
 
     /// Lets time pass for every service, for as long as it is polled.
@@ -356,6 +360,7 @@ impl Aws {
             let now = self.clock().now();
             for service in self.services() {
                 if service.next_due().is_some_and(|due| due <= now) {
+                    self.0.changes.fetch_add(1, Ordering::Relaxed);
                     service.advance(self, now);
                 }
             }
@@ -376,6 +381,7 @@ impl Aws {
 
     /// Wakes [`Aws::run`] after a change that did not come through [`Aws::call`].
     pub(crate) fn poke(&self) {
+        self.0.changes.fetch_add(1, Ordering::Relaxed);
         self.0.changed.notify_one();
     }
 

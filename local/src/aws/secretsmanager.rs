@@ -3,9 +3,12 @@
 //! Labels move as AWS moves them: a value that becomes AWSCURRENT makes the one before it AWSPREVIOUS, and a secret
 //! that was never changed has no AWSPREVIOUS.
 
+mod listing;
+
 use super::eventbridge::saved::{self, pairs};
 use super::{ACCOUNT, Aws, Call, Failure, Service, lock};
 use jiff::{SignedDuration, Timestamp};
+use listing::{list, page};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +23,6 @@ const LARGEST_VALUE_BYTES: usize = 65_536;
 
 /// How long a deleted secret can be restored when nobody says otherwise, in days.
 const RECOVERY_DAYS: i64 = 30;
-
-/// What one page of a listing holds at most.
-const LARGEST_PAGE: usize = 100;
 
 /// The secrets of the account.
 #[derive(Default)]
@@ -72,7 +72,6 @@ impl std::fmt::Debug for Contents {
 
 impl SecretsManager {
     /// Everything there is, for [`SecretsManager::restore`]. The values are in it, readable.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         saved::save(&self.state)
     }
@@ -81,7 +80,6 @@ impl SecretsManager {
     ///
     /// # Errors
     /// When it is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         saved::restore(&self.state, saved)
     }
@@ -467,72 +465,6 @@ fn new_arn(aws: &Aws, region: &str, name: &str) -> String {
     format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}")
 }
 
-fn list(secrets: &Secrets, call: &Call) -> Result<Value, Failure> {
-    let with_deleted = call.input["IncludePlannedDeletion"].as_bool().unwrap_or(false);
-    let filters = call.input["Filters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut found: Vec<&Secret> = secrets
-        .iter()
-        .filter(|((region, _), secret)| *region == call.region && (with_deleted || secret.deleted.is_none()))
-        .filter(|(_, secret)| filters.iter().all(|filter| passes(secret, filter)))
-        .map(|(_, secret)| secret)
-        .collect();
-    // Nothing here notes when a value was read, so that order is that of creation.
-    match call.input["SortBy"].as_str() {
-        Some("name") => found.sort_by(|one, other| one.name.cmp(&other.name)),
-        Some("last-changed-date") => found.sort_by_key(|secret| secret.changed),
-        Some("created-date" | "last-accessed-date") | None => found.sort_by_key(|secret| secret.created),
-        Some(_) => return Err(outside("sortBy", &call.input["SortBy"])),
-    }
-    match call.input["SortOrder"].as_str() {
-        Some("asc") | None => {}
-        Some("desc") => found.reverse(),
-        Some(_) => return Err(outside("sortOrder", &call.input["SortOrder"])),
-    }
-    let shown = found.into_iter().map(|secret| secret.describe("SecretVersionsToStages"));
-    page(call, "SecretList", shown.collect())
-}
-
-/// Whether a secret passes one filter: names and tags by prefix, a "!" in front turns a value round.
-fn passes(secret: &Secret, filter: &Value) -> bool {
-    let key = filter["Key"].as_str().unwrap_or_default();
-    let fields: Vec<&str> = match key {
-        "name" => vec![&secret.name],
-        "description" => secret.description.iter().map(String::as_str).collect(),
-        "tag-key" => secret.tags.keys().map(String::as_str).collect(),
-        "tag-value" => secret.tags.values().map(String::as_str).collect(),
-        _ => [secret.name.as_str()].into_iter().chain(secret.description.as_deref()).collect(),
-    };
-    let has = |prefix: &str| fields.iter().any(|field| field.starts_with(prefix));
-    let values = filter["Values"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    values.into_iter().any(|value| value.strip_prefix('!').map_or_else(|| has(value), |value| !has(value)))
-}
-
-/// One page of a list; the token is where the next page starts.
-fn page(call: &Call, member: &str, all: Vec<Value>) -> Result<Value, Failure> {
-    let most = match &call.input["MaxResults"] {
-        Value::Null => LARGEST_PAGE,
-        given => match given.as_u64().and_then(|most| usize::try_from(most).ok()) {
-            Some(most) if (1..=LARGEST_PAGE).contains(&most) => most,
-            _ => return Err(outside("maxResults", given)),
-        },
-    };
-    let start = match call.input["NextToken"].as_str() {
-        None => 0,
-        Some(token) => token
-            .parse()
-            .ok()
-            .filter(|start| *start < all.len())
-            .ok_or_else(|| Failure::sender("InvalidNextTokenException", "The NextToken value is invalid."))?,
-    };
-    let is_last = start + most >= all.len();
-    let items: Vec<Value> = all.into_iter().skip(start).take(most).collect();
-    let mut answer = json!({ member: items });
-    if !is_last {
-        answer["NextToken"] = Value::String((start + most).to_string());
-    }
-    Ok(answer)
-}
-
 fn contents(call: &Call) -> Result<Option<Contents>, Failure> {
     let contents = match (call.input["SecretString"].as_str(), call.input["SecretBinary"].as_str()) {
         (None, None) => return Ok(None),
@@ -581,12 +513,6 @@ fn seconds(at: Timestamp) -> Value {
     Value::from(at.as_millisecond() as f64 / 1000.0)
 }
 
-/// The failure for a value that the service's model does not allow.
-fn outside(member: &str, value: &Value) -> Failure {
-    let message = format!("1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint");
-    Failure::sender("ValidationException", message)
-}
-
 fn bad_parameter(message: &str) -> Failure {
     Failure::sender("InvalidParameterException", message)
 }
@@ -596,176 +522,4 @@ fn bad_request(message: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aws::wire::testing::account;
-
-    const REGION: &str = "us-east-1";
-
-    fn ask(aws: &Aws, operation: &str, input: Value) -> Result<Value, String> {
-        aws.ask("secretsmanager", REGION, operation, input).map_err(|failure| failure.message)
-    }
-
-    fn value(aws: &Aws, stage: &str) -> Result<String, String> {
-        let answer = ask(aws, "GetSecretValue", json!({ "SecretId": "hook", "VersionStage": stage }))?;
-        Ok(answer["SecretString"].as_str().unwrap_or_default().to_owned())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn labels_move_as_aws_moves_them() {
-        let aws = account();
-        ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "one" })).expect("created");
-        let previous = "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS";
-        assert_eq!(value(&aws, "AWSPREVIOUS"), Err(previous.to_owned()), "a new secret has no previous value");
-        ask(&aws, "PutSecretValue", json!({ "SecretId": "hook", "SecretString": "two" })).expect("put");
-        ask(&aws, "UpdateSecret", json!({ "SecretId": "hook", "SecretString": "three" })).expect("updated");
-        #[rustfmt::skip]
-        let cases = [
-            // stage, expected, why
-            ("AWSCURRENT", Ok("three"), "the newest"),
-            ("AWSPREVIOUS", Ok("two"), "the one before; the first has no label any more"),
-            ("AWSPENDING", Err("Secrets Manager can't find the specified secret value for staging label: AWSPENDING"),
-             "no rotation"),
-        ];
-        for (stage, expected, why) in cases {
-            assert_eq!(value(&aws, stage).as_deref().map_err(String::as_str), expected, "{why}");
-        }
-        let pending = "p".repeat(32);
-        let mut put = json!({ "SecretId": "hook", "SecretString": "four", "ClientRequestToken": pending });
-        put["VersionStages"] = json!([PENDING]);
-        ask(&aws, "PutSecretValue", put).expect("put");
-        assert_eq!(value(&aws, CURRENT).as_deref(), Ok("three"), "pending is not current");
-        let current = ask(&aws, "GetSecretValue", json!({ "SecretId": "hook" })).expect("current")["VersionId"].clone();
-        let mut finish = json!({ "SecretId": "hook", "VersionStage": CURRENT, "MoveToVersionId": pending });
-        assert!(ask(&aws, "UpdateSecretVersionStage", finish.clone()).is_err(), "the holder has to be named");
-        finish["RemoveFromVersionId"] = current;
-        ask(&aws, "UpdateSecretVersionStage", finish).expect("moved");
-        assert_eq!((value(&aws, CURRENT), value(&aws, PREVIOUS)), (Ok("four".into()), Ok("three".into())), "rotated");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_secret_goes_by_its_name_and_its_arn() {
-        let aws = account();
-        let created = ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "one" })).expect("created");
-        let arn = created["ARN"].as_str().expect("an ARN").to_owned();
-        #[rustfmt::skip]
-        let cases = [
-            ("hook",                       true,  "the name"),
-            (arn.as_str(),                 true,  "the ARN"),
-            (&arn[..arn.len() - 7],        true,  "without its six characters"),
-            ("hoo",                        false, "a part of the name"),
-            ("",                           false, "nothing"),
-        ];
-        for (id, expected, why) in cases {
-            assert_eq!(ask(&aws, "DescribeSecret", json!({ "SecretId": id })).is_ok(), expected, "{why}");
-        }
-        assert!(
-            aws.ask("secretsmanager", "eu-west-2", "DescribeSecret", json!({ "SecretId": "hook" })).is_err(),
-            "another region"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_deleted_secret_can_be_restored_for_a_while() {
-        let aws = account();
-        ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "one" })).expect("created");
-        ask(&aws, "DeleteSecret", json!({ "SecretId": "hook" })).expect("deleted");
-        assert!(value(&aws, CURRENT).is_err(), "marked for deletion");
-        ask(&aws, "RestoreSecret", json!({ "SecretId": "hook" })).expect("restored");
-        assert_eq!(value(&aws, CURRENT).as_deref(), Ok("one"));
-        ask(&aws, "DeleteSecret", json!({ "SecretId": "hook", "ForceDeleteWithoutRecovery": true })).expect("deleted");
-        let gone = "Secrets Manager can't find the specified secret.";
-        assert_eq!(value(&aws, CURRENT), Err(gone.to_owned()));
-        ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "two" })).expect("the name is free again");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn refusals_are_those_of_secrets_manager() {
-        let aws = account();
-        ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "one", "Description": "d" }))
-            .expect("created");
-        let token = "t".repeat(32);
-        let put = json!({ "SecretId": "hook", "SecretString": "two", "ClientRequestToken": token });
-        ask(&aws, "PutSecretValue", put).expect("put");
-        let large = "x".repeat(LARGEST_VALUE_BYTES + 1);
-        let clash = json!({
-            "SecretId": "hook", "SecretString": "three", "ClientRequestToken": token, "Description": "new",
-        });
-        #[rustfmt::skip]
-        let cases = [
-            ("CreateSecret", json!({ "Name": "a b" }), "ValidationException", "a space"),
-            ("CreateSecret", json!({ "Name": "new", "SecretString": large }), "ValidationException", "above 64 KiB"),
-            ("UpdateSecret", clash, "ResourceExistsException", "another value under a token"),
-            ("ListSecrets", json!({ "MaxResults": 101 }), "ValidationException", "a page has up to 100"),
-            ("ListSecrets", json!({ "NextToken": "x" }), "InvalidNextTokenException", "no such token"),
-            ("ListSecrets", json!({ "SortBy": "colour" }), "ValidationException", "nothing to sort by"),
-            ("DeleteSecret", json!({ "SecretId": "nope" }), "ResourceNotFoundException", "nothing to delete"),
-            ("RotateSecret", json!({ "SecretId": "hook" }), "NotEmulated", "named, not passed over"),
-        ];
-        for (operation, input, expected, why) in cases {
-            let code = aws.ask("secretsmanager", REGION, operation, input).err().map(|failure| failure.code);
-            assert_eq!(code.as_deref(), Some(expected), "{why}");
-        }
-        let secret = ask(&aws, "DescribeSecret", json!({ "SecretId": "hook" })).expect("described");
-        assert_eq!(secret["Description"], "d", "a refused update changes nothing");
-        let forced = json!({ "SecretId": "nope", "ForceDeleteWithoutRecovery": true });
-        assert_eq!(ask(&aws, "DeleteSecret", forced).expect("no error")["Name"], "nope", "there or not");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn listings_are_sorted_as_asked() {
-        let aws = account();
-        for name in ["b", "c", "a"] {
-            ask(&aws, "CreateSecret", json!({ "Name": name, "SecretString": "x" })).expect("created");
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        }
-        ask(&aws, "UpdateSecret", json!({ "SecretId": "b", "Description": "d" })).expect("updated");
-        #[rustfmt::skip]
-        let cases = [
-            (json!({}),                                        ["b", "c", "a"], "by creation"),
-            (json!({ "SortOrder": "desc" }),                   ["a", "c", "b"], "the newest first"),
-            (json!({ "SortBy": "name" }),                      ["a", "b", "c"], "by name"),
-            (json!({ "SortBy": "last-changed-date" }),         ["c", "a", "b"], "by change"),
-        ];
-        for (input, expected, why) in cases {
-            let listed = ask(&aws, "ListSecrets", input).expect(why);
-            let names: Vec<_> =
-                listed["SecretList"].as_array().expect("a list").iter().map(|each| &each["Name"]).collect();
-            assert_eq!(names, expected, "{why}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_restored_secret_has_its_versions_and_its_end() {
-        let aws = account();
-        for value in ["one", "two"] {
-            let made = ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": value }));
-            made.or_else(|_| ask(&aws, "PutSecretValue", json!({ "SecretId": "hook", "SecretString": value })))
-                .expect("a version");
-        }
-        ask(&aws, "CreateSecret", json!({ "Name": "old", "SecretBinary": "AAE=" })).expect("created");
-        ask(&aws, "DeleteSecret", json!({ "SecretId": "old", "RecoveryWindowInDays": 7 })).expect("deleted");
-        let saved = aws.0.secretsmanager.save();
-        let next = Aws::new(aws.clock(), Default::default(), crate::faults::Faults::none(), 2).expect("an account");
-        next.0.secretsmanager.restore(saved.clone()).expect("restored");
-        assert_eq!(next.0.secretsmanager.save(), saved, "nothing is lost, and nothing added");
-        assert_eq!((value(&next, CURRENT), value(&next, PREVIOUS)), (Ok("two".into()), Ok("one".into())));
-        let runner = next.clone();
-        let running = tokio::spawn(async move { runner.run().await });
-        tokio::time::sleep(std::time::Duration::from_secs(7 * 24 * 60 * 60 + 1)).await;
-        assert!(ask(&next, "DescribeSecret", json!({ "SecretId": "old" })).is_err(), "its seven days are over");
-        running.abort();
-        assert!(next.0.secretsmanager.restore(json!({})).is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn every_operation_that_is_listed_is_there() {
-        let aws = account();
-        let listed = aws.operations()["secretsmanager"].clone();
-        assert!(listed.is_sorted());
-        for operation in listed {
-            let code = aws.ask("secretsmanager", REGION, operation, json!({})).err().map(|failure| failure.code);
-            assert_ne!(code.as_deref(), Some("NotEmulated"), "{operation}");
-        }
-    }
-}
+mod tests;

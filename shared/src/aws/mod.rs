@@ -15,14 +15,23 @@ pub mod secretsmanager;
 pub mod sqs;
 #[cfg(feature = "targets")]
 pub mod targets;
+mod trust;
 
-use aws_config::{Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use crate::settings::{Lookup, Missing, required};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime::client::retries::RetryPartition;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
 use jiff::Timestamp;
 use std::time::Duration;
+use trust::{Trust, http_client};
 
 /// How long one attempt of a call may take. At the bound the SDK tries again, where the call may be repeated.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -43,10 +52,30 @@ pub struct AwsConfig {
 }
 
 impl AwsConfig {
-    /// The configuration of a deployed function or of the operator's tool: from the environment.
-    pub async fn from_environment() -> Self {
-        let sdk = aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await;
-        Self { sdk: bounded(sdk), retry_partition: None }
+    /// The configuration of a deployed function: its region and its role's credentials, as Lambda puts them into its
+    /// environment, and `AWS_ENDPOINT_URL` if it is set. There is nowhere else to look, so nothing that looks is linked.
+    ///
+    /// # Errors
+    /// [`Missing`].
+    ///
+    /// Source: Lambda, "Defined runtime environment variables".
+    pub fn of_function(lookup: Lookup<'_>) -> Result<Self, Missing> {
+        let region = required(lookup, "AWS_REGION")?;
+        let credentials = Credentials::new(
+            required(lookup, "AWS_ACCESS_KEY_ID")?,
+            required(lookup, "AWS_SECRET_ACCESS_KEY")?,
+            set(lookup, "AWS_SESSION_TOKEN"),
+            None,
+            "Lambda",
+        );
+        let endpoint = set(lookup, "AWS_ENDPOINT_URL");
+        let mut sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http_client(Trust::of(&region, endpoint.as_deref(), lookup)))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .region(Region::new(region));
+        sdk.set_endpoint_url(endpoint);
+        Ok(Self::of(sdk.build()))
     }
 
     /// The configuration of whatever account `sdk` names, with our bounds.
@@ -76,6 +105,11 @@ impl AwsConfig {
         let system = self.sdk.time_source().map(|source| source.now());
         system.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
     }
+}
+
+/// What is set to something.
+fn set(lookup: Lookup<'_>, name: &str) -> Option<String> {
+    lookup(name).filter(|value| !value.is_empty())
 }
 
 /// There is no default read timeout: a lost reply would hang until Lambda kills the function.
@@ -197,4 +231,23 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_needs_what_lambda_gives_it() {
+        let all = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        for left_out in all {
+            let lookup = |name: &str| (all.contains(&name) && name != left_out).then(|| "x".to_owned());
+            assert_eq!(AwsConfig::of_function(&lookup).unwrap_err(), Missing(left_out));
+        }
+        let config = AwsConfig::of_function(&|name| all.contains(&name).then(|| "eu-west-2".to_owned())).unwrap();
+        assert_eq!((config.region(), config.sdk.endpoint_url()), ("eu-west-2", None));
+        assert!(config.now() > Timestamp::UNIX_EPOCH, "by the machine's clock");
+        let elsewhere = AwsConfig::of_function(&|name| Some(format!("http://{name}"))).unwrap();
+        assert_eq!(elsewhere.sdk.endpoint_url(), Some("http://AWS_ENDPOINT_URL"));
+    }
 }

@@ -111,6 +111,7 @@ fn versions_and_lints_are_written_once() {
         "local",
         "tests",
         "benches",
+        "benches/bare",
         "xtask",
     ] {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();

@@ -50,9 +50,20 @@ pub(super) fn one_of<'a>(input: &'a Value, member: &str, values: &[&str]) -> Res
     }
 }
 
+/// A number. The query protocol knows no numbers, and sends text.
+pub(super) fn float(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|number| number.is_finite())
+}
+
+/// A yes or a no. The query protocol sends text for that too.
+pub(super) fn flag(value: &Value) -> Option<bool> {
+    value.as_bool().or_else(|| value.as_str()?.parse().ok())
+}
+
 /// A whole number of at least `least`.
 pub(super) fn number(input: &Value, member: &str, least: i64) -> Result<Option<i64>, Failure> {
-    match input[member].as_i64() {
+    let given = &input[member];
+    match given.as_i64().or_else(|| given.as_str()?.parse().ok()) {
         Some(value) if value < least => {
             Err(constraint(&value.to_string(), member, &format!("have value greater than or equal to {least}")))
         }

@@ -61,7 +61,7 @@ impl Change<'_> {
 /// What metric and composite alarms have in common.
 pub(super) fn common(input: &Value, region: &str) -> Result<Map<String, Value>, Failure> {
     let mut settings = Map::new();
-    settings.insert("ActionsEnabled".to_owned(), json!(input["ActionsEnabled"].as_bool().unwrap_or(true)));
+    settings.insert("ActionsEnabled".to_owned(), json!(input::flag(&input["ActionsEnabled"]).unwrap_or(true)));
     for member in ["OKActions", "AlarmActions", "InsufficientDataActions"] {
         let actions = input::list(input, member, 5)?;
         for action in actions {
@@ -96,7 +96,7 @@ fn evaluation(input: &Value, settings: &mut Map<String, Value>) -> Result<(), Fa
     let operator = input::one_of(input, "ComparisonOperator", &operators)?
         .ok_or_else(|| invalid("PutMetricAlarm request should have a valid ComparisonOperator parameter"))?;
     let band = input::text(input, "ThresholdMetricId", 1, 255)?;
-    let threshold = input["Threshold"].as_f64();
+    let threshold = input::float(&input["Threshold"]);
     match (band, threshold) {
         (Some(_), Some(_)) => {
             return Err(invalid("Threshold should not be set if ThresholdMetricId is set."));

@@ -61,7 +61,7 @@ fn query(given: &Value, periods: i64) -> Result<Value, Failure> {
         check_period(period, periods)?;
         shown["Period"] = json!(period);
     }
-    if let Some(returns) = given["ReturnData"].as_bool() {
+    if let Some(returns) = input::flag(&given["ReturnData"]) {
         shown["ReturnData"] = json!(returns);
     }
     Ok(shown)

@@ -87,13 +87,11 @@ impl CloudWatch {
     }
 
     /// Everything that is kept, for [`CloudWatch::restore`].
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         serde_json::to_value(&*lock(&self.state)).unwrap_or_default()
     }
 
     /// Replaces everything that is kept by what [`CloudWatch::save`] gave.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         *lock(&self.state) = serde_json::from_value(saved)?;
         Ok(())

@@ -69,7 +69,7 @@ fn read(namespace: &str, index: usize, datum: &Value, now: Timestamp) -> Result<
         input::required(dimension, "Value", 1, 1024)?;
     }
     let unit = input::one_of(datum, "Unit", &UNITS)?.unwrap_or("None");
-    let resolution = datum["StorageResolution"].as_i64().unwrap_or(60);
+    let resolution = input::number(datum, "StorageResolution", 1)?.unwrap_or(60);
     if ![1, 60].contains(&resolution) {
         let message = format!("The value {resolution} for parameter {} is invalid.", member("StorageResolution"));
         return Err(wrong(message));
@@ -162,7 +162,7 @@ fn statistic_set(set: &Value, member: &str) -> Result<Vec<Bucket>, Failure> {
 }
 
 fn amount(value: &Value, member: &str) -> Result<f64, Failure> {
-    let number = value.as_f64().filter(|number| number.abs() <= LARGEST);
+    let number = input::float(value).filter(|number| number.abs() <= LARGEST);
     number.ok_or_else(|| wrong(format!("The value {value} for parameter {member} is invalid.")))
 }
 

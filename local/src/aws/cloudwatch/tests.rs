@@ -280,6 +280,25 @@ async fn actions_are_noted_whether_they_succeed_or_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn so_much_data_is_taken_at_once_and_numbers_may_be_text() {
+    let aws = account(Behaviour::default());
+    let data = |count: usize| {
+        let datum = json!({ "MetricName": "Errors", "Value": "1.5", "Timestamp": "2026-08-31T12:00:00Z" });
+        json!({ "Namespace": "Shop", "MetricData": vec![datum; count] })
+    };
+    assert_eq!(refusal(&aws, "PutMetricData", data(1_001)), "InvalidParameterValue");
+    // As the query protocol sends it, which knows no numbers.
+    let text = json!({ "Threshold": "5.0", "Period": "60", "EvaluationPeriods": "1", "ActionsEnabled": "false" });
+    ask(&aws, "PutMetricAlarm", alarm("errors", &text));
+    ask(&aws, "PutMetricData", data(1_000));
+    pass(&aws, 400).await;
+    let shown = &ask(&aws, "DescribeAlarms", json!({}))["MetricAlarms"][0];
+    assert_eq!(shown["Threshold"], json!(5.0));
+    assert_eq!((&shown["Period"], &shown["ActionsEnabled"]), (&json!(60), &json!(false)));
+    assert_eq!(shown["StateValue"], "ALARM", "1,500 is more than 5");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_kept_can_be_saved_and_restored() {
     let aws = account(Behaviour::default());
     ask(&aws, "PutMetricAlarm", alarm("errors", &json!({})));

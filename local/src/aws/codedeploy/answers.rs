@@ -20,7 +20,7 @@ pub(super) fn of(here: &Region, deployment: &Deployment) -> Value {
         "creator": deployment.creator,
         "ignoreApplicationStopFailures": false,
         "updateOutdatedInstancesOnly": false,
-        "instanceTerminationWaitTimeStarted": deployment.waits_for_termination,
+        "instanceTerminationWaitTimeStarted": deployment.is_terminating,
         "fileExistsBehavior": "DISALLOW",
         "deploymentStatusMessages": [],
         "computePlatform": "ECS",

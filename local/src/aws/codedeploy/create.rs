@@ -3,7 +3,7 @@
 use super::appspec::AppSpec;
 use super::engine::{self, Step};
 use super::input::{self, refused};
-use super::state::{Deployment, Group, LifecycleEvent, Phase, Region, Status, Tags};
+use super::state::{Deployment, Group, LifecycleEvent, Phase, Region, Status, Traffic};
 use super::{configs, deployment_id, group_rules, revisions};
 use crate::aws::{Aws, Call, Failure};
 use jiff::{SignedDuration, Timestamp};
@@ -89,17 +89,23 @@ pub(super) fn begin(
     let missing = || input::no_application(&order.application);
     let application = here.applications.get(&order.application).ok_or_else(missing)?;
     let group = application.groups.get(&order.group).ok_or_else(|| input::no_group(&order.group))?.clone();
-    let tags = application.tags.clone();
+    let tag = Tag::read(application.tags.get("local:deploy").map_or("", String::as_str));
     let content = match revisions::content(&order.revision) {
         Some(content) => content.to_owned(),
         None => known_content(here, &order)?,
     };
-    let deployment = plan(here, aws, region, order, &group, &tags, &content, now)?;
+    let (config, traffic) = how(here, order.config.as_deref(), &group)?;
+    let spec = AppSpec::read(&content);
+    if let Some(hook) = spec.as_ref().ok().and_then(|spec| spec.hooks.first()) {
+        return Err(Failure::not_emulated("CodeDeploy", &format!("CreateDeployment with the hook {hook}")));
+    }
     if let Some(active) = here.active_in(&group.id) {
         let message =
-            format!("The Deployment Group '{}' already has an active Deployment '{}'", deployment.group, active.id);
+            format!("The Deployment Group '{}' already has an active Deployment '{}'", order.group, active.id);
         return Err(refused("DeploymentLimitExceededException", message));
     }
+    let plan = Plan { region: region.to_owned(), group, config, traffic, spec, tag };
+    let deployment = planned(aws, order, plan, now);
     let id = deployment.id.clone();
     if let Some(application) = here.applications.get_mut(&deployment.application) {
         if let Some(revision) = deployment.revision.as_ref().and_then(|location| application.remember(location, now)) {
@@ -125,38 +131,38 @@ fn known_content(here: &Region, order: &Order) -> Result<String, Failure> {
     content.map(str::to_owned).ok_or_else(missing)
 }
 
-#[allow(clippy::too_many_arguments, reason = "one deployment, from everything that decides over it")]
-fn plan(
-    here: &Region,
-    aws: &Aws,
-    region: &str,
-    order: Order,
-    group: &Group,
-    tags: &Tags,
-    content: &str,
-    now: Timestamp,
-) -> Result<Deployment, Failure> {
-    let default = || group.settings["deploymentConfigName"].as_str().unwrap_or(configs::ECS_DEFAULT).to_owned();
-    let config = order.config.unwrap_or_else(default);
-    let info = configs::find(here, &config)?;
-    if info["computePlatform"] != "ECS" {
-        let message = "For ECS deployment, the deployment configuration must be one for the compute platform ECS";
-        return Err(refused("InvalidDeploymentConfigNameException", message));
+/// How traffic moves: as the order's configuration says, or the group's.
+fn how(here: &Region, wanted: Option<&str>, group: &Group) -> Result<(String, Traffic), Failure> {
+    let default = || group.settings.get("deploymentConfigName").and_then(Value::as_str);
+    let config = wanted.or_else(default).unwrap_or(configs::ECS_DEFAULT);
+    let info = configs::find(here, config)?;
+    if info["computePlatform"] == "ECS" {
+        return Ok((config.to_owned(), configs::traffic(&info)));
     }
-    let spec = AppSpec::read(content);
-    if let Some(hook) = spec.as_ref().ok().and_then(|spec| spec.hooks.first()) {
-        return Err(Failure::not_emulated("CodeDeploy", &format!("CreateDeployment with the hook {hook}")));
-    }
-    let tag = Tag::read(tags.get("local:deploy").map_or("", String::as_str));
-    let pace = aws.behaviour().pace;
-    Ok(Deployment {
+    let message = "For ECS deployment, the deployment configuration must be one for the compute platform ECS";
+    Err(refused("InvalidDeploymentConfigNameException", message))
+}
+
+/// What decides over a deployment beside its order.
+struct Plan {
+    region: String,
+    group: Group,
+    config: String,
+    traffic: Traffic,
+    spec: Result<AppSpec, String>,
+    tag: Tag,
+}
+
+fn planned(aws: &Aws, order: Order, plan: Plan, now: Timestamp) -> Deployment {
+    let Plan { region, group, config, traffic, spec, tag } = plan;
+    Deployment {
         id: deployment_id(aws),
-        region: region.to_owned(),
+        region,
         application: order.application,
         group: order.group,
         group_id: group.id.clone(),
         config,
-        traffic: configs::traffic(&info),
+        traffic,
         revision: Some(order.revision),
         previous: group.target.clone(),
         description: order.description,
@@ -174,20 +180,20 @@ fn plan(
         undone_by: None,
         spec,
         missing: None,
-        events: lifecycle(group),
+        events: lifecycle(&group),
         blue: None,
         green: None,
         service_arn: None,
         weight: 0,
-        waits_for_termination: false,
+        is_terminating: false,
         note: None,
-        next: Some((engine::begins(pace, now), Step::Start)),
+        next: Some((engine::begins(aws.behaviour().pace, now), Step::Start)),
         look: None,
         install_ends: None,
         fails: order.fails || tag.fails,
         takes: order.takes.or(tag.takes),
         key: order.key,
-    })
+    }
 }
 
 /// The lifecycle events: those of the test traffic only where there is a test listener.

@@ -4,7 +4,7 @@
 //! lifecycle events stand, follows observed deployments: the traffic is back before a stopped deployment is
 //! shown as such, a deployment stays InProgress while blue waits for its end, a rollback goes all at once.
 
-use super::state::{Deployment, Phase, Request, Status, TaskSet, Traffic};
+use super::state::{Deployment, LifecycleEvent, Phase, Request, Status, TaskSet, Traffic};
 use super::{ALARM_INTERVAL, Effect, FAST_INSTALL_TIMEOUT, FAST_READY_WAIT, FAST_STEP, INSTALL_TIMEOUT, REAL_INSTALL};
 use super::{deployment_id, ecs, events, told};
 use crate::aws::{Aws, Pace};
@@ -173,7 +173,7 @@ impl Run<'_> {
         let now = self.now;
         let it = self.it();
         (it.status, it.completed, it.updated) = (status, Some(now), now);
-        (it.next, it.look, it.waits_for_termination) = (None, None, false);
+        (it.next, it.look) = (None, None);
         let state = match status {
             Status::Succeeded => "SUCCESS",
             Status::Failed => "FAILURE",
@@ -216,8 +216,9 @@ impl Run<'_> {
         let now = self.now;
         (self.it().status, self.it().started) = (Status::InProgress, Some(now));
         self.tell("START");
-        if let Some((code, message)) = self.turn.deployment.missing.clone() {
-            return self.fail(&code, message);
+        if let Some(missing) = self.turn.deployment.missing.clone() {
+            // Nothing was done yet, and there is no group to roll back.
+            return self.stop(Status::Failed, Some(missing), false);
         }
         if self.turn.deployment.is_rollback() {
             self.begin("BeforeInstall");
@@ -307,7 +308,7 @@ impl Run<'_> {
         }
         let wait = minutes(self.turn.deployment.blue_green(part, "terminationWaitTimeInMinutes"));
         let at = self.takes(FAST_STEP, wait);
-        self.it().waits_for_termination = true;
+        self.it().is_terminating = true;
         self.then(at, Step::Terminate);
     }
 
@@ -323,10 +324,10 @@ impl Run<'_> {
     /// Brings a rollback to its end: blue is primary, green goes.
     fn restore(&mut self) {
         let ids = (self.turn.deployment.blue.clone(), self.turn.deployment.green.clone());
-        if let (Some(blue), Some(green)) = ids {
-            if let Err((code, message)) = ecs::restore(self.aws, self.it(), &blue.id, &green.id) {
-                return self.fail(code, message);
-            }
+        if let (Some(blue), Some(green)) = ids
+            && let Err((code, message)) = ecs::restore(self.aws, self.it(), &blue.id, &green.id)
+        {
+            return self.fail(code, message);
         }
         let names: Vec<String> = self.turn.deployment.events.iter().map(|event| event.name.clone()).collect();
         for name in names {
@@ -346,11 +347,10 @@ impl Run<'_> {
     /// Ends a lifecycle event well. One that a deployment does not have is passed over.
     fn done(&mut self, name: &str) {
         let now = self.now;
-        if let Some(event) = self.it().events.iter_mut().find(|event| event.name == name) {
-            if event.phase != Phase::Succeeded {
-                (event.phase, event.to) = (Phase::Succeeded, Some(now));
-                event.from.get_or_insert(now);
-            }
+        let open = |event: &&mut LifecycleEvent| event.name == name && event.phase != Phase::Succeeded;
+        if let Some(event) = self.it().events.iter_mut().find(open) {
+            (event.phase, event.to) = (Phase::Succeeded, Some(now));
+            event.from.get_or_insert(now);
         }
     }
 }
@@ -369,7 +369,7 @@ fn undoing(aws: &Aws, stopped: &Deployment, now: Timestamp) -> Deployment {
     (rollback.created, rollback.updated) = (now, now);
     (rollback.started, rollback.completed) = (None, None);
     (rollback.auto_rollback, rollback.override_alarms) = (None, None);
-    (rollback.weight, rollback.waits_for_termination) = (0, false);
+    (rollback.weight, rollback.is_terminating) = (0, false);
     (rollback.fails, rollback.takes, rollback.key) = (false, None, None);
     (rollback.look, rollback.install_ends) = (None, None);
     rollback.next = Some((begins(aws.behaviour().pace, now), Step::Start));

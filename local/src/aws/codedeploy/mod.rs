@@ -24,7 +24,6 @@ mod events;
 mod group_rules;
 mod groups;
 mod input;
-#[allow(dead_code, reason = "called once CodePipeline deploys to ECS")]
 mod pipeline;
 mod revisions;
 mod state;
@@ -36,7 +35,6 @@ mod tests;
 use super::codepipeline::WorkEnd;
 use super::{Aws, Call, Event, Failure, Service, lock};
 use jiff::{SignedDuration, Timestamp};
-#[allow(unused_imports, reason = "named once CodePipeline deploys to ECS")]
 pub(crate) use pipeline::PipelineDeploy;
 use serde_json::Value;
 use state::{Deployment, Region, State};

@@ -169,7 +169,8 @@ pub(super) struct Deployment {
     pub(super) service_arn: Option<String>,
     /// The share of the traffic that green gets, in percent.
     pub(super) weight: u32,
-    pub(super) waits_for_termination: bool,
+    /// Whether the wait for blue's end has begun. It stays so, as on AWS.
+    pub(super) is_terminating: bool,
     pub(super) note: Option<String>,
     /// What comes next, and when.
     pub(super) next: Option<(Timestamp, Step)>,

@@ -15,8 +15,10 @@ fn id_of(deployment: &Deployment) -> String {
 /// How the target stands: it has succeeded once the traffic has moved, while blue still waits for its end.
 fn status(deployment: &Deployment) -> &'static str {
     let is_through = deployment.events.iter().all(|event| event.phase == Phase::Succeeded);
+    if is_through {
+        return "Succeeded";
+    }
     match deployment.status {
-        _ if is_through => "Succeeded",
         Status::Created => "Pending",
         Status::InProgress => "InProgress",
         Status::Ready => "Ready",

@@ -23,6 +23,8 @@ mod tests;
 use super::{Aws, Call, Failure, Service, lock};
 use engine::{Effect, Turn};
 use jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -54,7 +56,7 @@ pub struct CodePipeline {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct State {
     regions: BTreeMap<String, Region>,
     limit: Option<usize>,
@@ -86,6 +88,23 @@ impl CodePipeline {
             pipeline.end_with_work(&mut turn, end);
         }
         self.perform(turn);
+    }
+
+    /// Everything, as JSON.
+    pub(crate) fn save(&self) -> Value {
+        serde_json::to_value(&*lock(&self.state)).unwrap_or_default()
+    }
+
+    /// Goes on from what [`CodePipeline::save`] has said. Structures are read from their declarations again.
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        let mut state: State = serde_json::from_value(saved)?;
+        for (region, pipelines) in &mut state.regions {
+            for pipeline in pipelines.values_mut() {
+                pipeline.read_structures(region).map_err(|refusal| serde_json::Error::custom(refusal.message))?;
+            }
+        }
+        *lock(&self.state) = state;
+        Ok(())
     }
 
     /// Does what a turn asked for. The lock must not be held: events come back through other services.

@@ -1,6 +1,7 @@
 //! What is known of a pipeline and its executions: state, and looking things up in it. `engine` moves it.
 
-use super::structure::{Action, Structure};
+use super::structure::{self, Action, Structure};
+use crate::aws::Failure;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -291,6 +292,32 @@ impl Pipeline {
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         let inside = self.running().filter_map(Execution::inside);
         inside.flat_map(|stage| &stage.actions).filter_map(ActionRun::due).min()
+    }
+
+    /// Reads every version's structure from its declaration, and gives each execution and each action its own.
+    pub(super) fn read_structures(&mut self, region: &str) -> Result<(), Failure> {
+        let mut structures = BTreeMap::new();
+        for (version, declared) in (1..).zip(&self.versions) {
+            structures.insert(version, Arc::new(structure::read(declared, region, version)?.0));
+        }
+        if let Some((_, newest)) = structures.last_key_value() {
+            self.structure = Arc::clone(newest);
+        }
+        for execution in &mut self.executions {
+            let Some(structure) = structures.get(&execution.version) else { continue };
+            execution.structure = Arc::clone(structure);
+            for (run, stage) in execution.stages.iter_mut().filter_map(|run| {
+                let stage = structure.stages.get(run.index)?;
+                Some((run, stage))
+            }) {
+                for action in &mut run.actions {
+                    if let Some(declared) = stage.actions.iter().find(|declared| declared.name == action.name) {
+                        action.action = Arc::clone(declared);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether the entrance of the stage with this index is shut: by its own inbound transition, or by the outbound

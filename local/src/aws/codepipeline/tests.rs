@@ -14,6 +14,7 @@ use std::time::Duration;
 mod approvals;
 mod going_back;
 mod modes;
+mod saved;
 
 const HOME: &str = "us-east-1";
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";

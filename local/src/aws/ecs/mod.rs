@@ -31,7 +31,6 @@ mod turn;
 use super::{Aws, Call, Failure, Service, lock};
 use jiff::Timestamp;
 use model::{Controller, Life, Region, Status};
-#[allow(unused_imports, reason = "CodePipeline's ECS action is not connected yet")]
 pub(crate) use pipeline::PipelineDeploy;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -88,13 +87,11 @@ impl Ecs {
     }
 
     /// All that is known, for [`Ecs::restore`].
-    #[allow(dead_code, reason = "--data is not built yet")]
     pub(crate) fn save(&self) -> Value {
         serde_json::to_value(&*lock(&self.state)).unwrap_or_default()
     }
 
     /// Puts back what [`Ecs::save`] gave.
-    #[allow(dead_code, reason = "--data is not built yet")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         *lock(&self.state) = serde_json::from_value(saved)?;
         Ok(())

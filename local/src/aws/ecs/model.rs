@@ -378,11 +378,11 @@ impl Service {
     }
 
     pub(super) fn primary(&self) -> Option<&Revision> {
-        self.revisions.iter().find(|revision| revision.role == Role::Primary)
+        self.revisions.iter().rev().find(|revision| revision.role == Role::Primary)
     }
 
     pub(super) fn primary_mut(&mut self) -> Option<&mut Revision> {
-        self.revisions.iter_mut().find(|revision| revision.role == Role::Primary)
+        self.revisions.iter_mut().rev().find(|revision| revision.role == Role::Primary)
     }
 
     /// The service deployment that is under way.

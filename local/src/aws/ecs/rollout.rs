@@ -115,8 +115,10 @@ fn snapshot(settings: &Map<String, Value>) -> Map<String, Value> {
 
 /// The revisions that have tasks, the newest last.
 fn running_revisions(service: &Service) -> Vec<String> {
-    let has_tasks = |id: &str| service.tasks.iter().any(|task| task.owner == id && task.stage != Stage::Stopped);
-    service.revisions.iter().map(|revision| revision.id.clone()).filter(|id| has_tasks(id)).collect()
+    let alive = service.tasks.iter().filter(|task| task.stage != Stage::Stopped);
+    let owners: BTreeSet<&str> = alive.map(|task| task.owner.as_str()).collect();
+    let running = service.revisions.iter().filter(|revision| owners.contains(revision.id.as_str()));
+    running.map(|revision| revision.id.clone()).collect()
 }
 
 /// Divides the time that the way to a steady state takes into looks, and sets the first.

@@ -4,6 +4,7 @@
 //! all that happens here by itself. Deliveries may come twice, late or never, as the account's faults say.
 
 mod delivery;
+mod entries;
 pub(super) mod pattern;
 mod rule;
 pub(crate) mod saved;
@@ -28,11 +29,7 @@ const LATENCY_MILLIS: i64 = 100;
 /// How often schedules fire at [`Pace::Fast`].
 const FAST_SECONDS: i64 = 2;
 
-/// All entries of one PutEvents together, in bytes.
-const LARGEST_EVENTS_BYTES: usize = 256 * 1024;
-
-/// Entries of one PutEvents, and targets of one rule, at most.
-const MOST_ENTRIES: usize = 10;
+/// Targets of one rule, at most.
 const MOST_TARGETS: usize = 5;
 
 /// What one page of a listing holds at most.
@@ -70,7 +67,6 @@ type Tags = BTreeMap<String, String>;
 
 impl EventBridge {
     /// Everything there is, for [`EventBridge::restore`].
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         saved::save(&self.state)
     }
@@ -79,7 +75,6 @@ impl EventBridge {
     ///
     /// # Errors
     /// When it is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         saved::restore(&self.state, saved)
     }
@@ -185,39 +180,6 @@ impl Service for EventBridge {
                 (Trouble::Lasting(failure), _) => delivery.bury(aws, &failure, None),
             }
         }
-    }
-}
-
-impl EventBridge {
-    fn put_events(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
-        let entries = call.input["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if entries.is_empty() || entries.len() > MOST_ENTRIES {
-            let message = format!(
-                "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have \
-                 length between 1 and {MOST_ENTRIES}, inclusive"
-            );
-            return Err(Failure::sender("ValidationException", message));
-        }
-        if entries.iter().map(entry_bytes).sum::<usize>() > LARGEST_EVENTS_BYTES {
-            let message = "Total size of the entries in the request is over the limit.";
-            return Err(Failure::sender("ValidationException", message));
-        }
-        let mut failed = 0;
-        let answers: Vec<Value> = entries
-            .iter()
-            .map(|entry| match envelope(aws, call, entry) {
-                Ok((bus, envelope)) => {
-                    let id = envelope["id"].clone();
-                    self.publish(aws, &call.region, &bus, envelope);
-                    json!({ "EventId": id })
-                }
-                Err((code, message)) => {
-                    failed += 1;
-                    json!({ "ErrorCode": code, "ErrorMessage": message })
-                }
-            })
-            .collect();
-        Ok(json!({ "FailedEntryCount": failed, "Entries": answers }))
     }
 }
 
@@ -495,41 +457,6 @@ impl State {
     }
 }
 
-/// The event that an entry of PutEvents becomes, and the bus that it goes to; or the entry's error.
-fn envelope(aws: &Aws, call: &Call, entry: &Value) -> Result<(String, Value), (&'static str, String)> {
-    let required = |member: &'static str| {
-        let value = entry[member].as_str().filter(|value| !value.is_empty());
-        value.ok_or((
-            "InvalidArgument",
-            format!("Parameter {member} is not valid. Reason: {member} is a required argument."),
-        ))
-    };
-    let (source, detail_type, detail) = (required("Source")?, required("DetailType")?, required("Detail")?);
-    if source.starts_with("aws.") {
-        return Err(("NotAuthorizedForSourceException", "Not authorized for the source.".to_owned()));
-    }
-    let detail: Value =
-        serde_json::from_str(detail).map_err(|_| ("MalformedDetail", "Detail is malformed.".to_owned()))?;
-    if !detail.is_object() {
-        return Err(("MalformedDetail", "Detail is malformed.".to_owned()));
-    }
-    let time =
-        entry["Time"].as_f64().and_then(|seconds| Timestamp::from_second(seconds as i64).ok()).unwrap_or(call.now);
-    let envelope = json!({
-        "version": "0",
-        "id": aws.uuid(),
-        "detail-type": detail_type,
-        "source": source,
-        "account": ACCOUNT,
-        "time": whole_seconds(time),
-        "region": call.region,
-        "resources": entry["Resources"].as_array().cloned().unwrap_or_default(),
-        "detail": detail,
-    });
-    let bus = entry["EventBusName"].as_str().map_or("default", last_part).to_owned();
-    Ok((bus, envelope))
-}
-
 fn test_pattern(call: &Call) -> Result<Value, Failure> {
     let pattern =
         Pattern::parse(call.input["EventPattern"].as_str().unwrap_or_default()).map_err(|r| bad_pattern(&r))?;
@@ -561,14 +488,6 @@ fn next_fire(aws: &Aws, schedule: &Schedule, now: Timestamp) -> Option<Timestamp
     }
 }
 
-/// What an entry counts against the size limit. Source: "Amazon EventBridge, calculating event entry size".
-fn entry_bytes(entry: &Value) -> usize {
-    let length = |member: &str| entry[member].as_str().map_or(0, str::len);
-    let resources = entry["Resources"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::len);
-    let time = if entry["Time"].is_null() { 0 } else { 14 };
-    time + length("Source") + length("DetailType") + length("Detail") + resources.sum::<usize>()
-}
-
 fn show_bus(region: &str, name: &str, bus: &Bus) -> Value {
     let mut shown = json!({ "Name": name, "Arn": bus_arn(region, name) });
     if let Some(description) = &bus.description {
@@ -593,19 +512,15 @@ fn show_settings(shown: &mut Value, bus: &Bus) {
 
 /// One page of a list; the token is where the next page starts.
 fn page(call: &Call, member: &str, all: Vec<Value>) -> Result<Value, Failure> {
-    let most = match &call.input["Limit"] {
-        Value::Null => LARGEST_PAGE,
-        given => match given.as_u64().and_then(|most| usize::try_from(most).ok()) {
-            Some(most) if (1..=LARGEST_PAGE).contains(&most) => most,
-            _ => {
-                let message = format!(
-                    "1 validation error detected: Value '{given}' at 'limit' failed to satisfy constraint: Member \
-                     must have value between 1 and {LARGEST_PAGE}, inclusive"
-                );
-                return Err(Failure::sender("ValidationException", message));
-            }
-        },
-    };
+    let given = &call.input["Limit"];
+    let most = if given.is_null() { Some(LARGEST_PAGE) } else { given.as_u64().and_then(|most| most.try_into().ok()) };
+    let most = most.filter(|most| (1..=LARGEST_PAGE).contains(most)).ok_or_else(|| {
+        let message = format!(
+            "1 validation error detected: Value '{given}' at 'limit' failed to satisfy constraint: Member must have \
+             value between 1 and {LARGEST_PAGE}, inclusive"
+        );
+        Failure::sender("ValidationException", message)
+    })?;
     let start = match call.input["NextToken"].as_str() {
         None => 0,
         Some(token) => token.parse().ok().filter(|start| *start < all.len()).ok_or_else(|| {

@@ -66,7 +66,6 @@ impl Sns {
     }
 
     /// Everything that is kept, as JSON.
-    #[allow(dead_code, reason = "for --data, which is not built yet")]
     pub(crate) fn save(&self) -> Value {
         serde_json::to_value(&*lock(&self.state)).unwrap_or_default()
     }
@@ -75,7 +74,6 @@ impl Sns {
     ///
     /// # Errors
     /// When it is something else.
-    #[allow(dead_code, reason = "for --data, which is not built yet")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         *lock(&self.state) = serde_json::from_value(saved)?;
         Ok(())

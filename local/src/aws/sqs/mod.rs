@@ -62,7 +62,6 @@ pub(crate) fn arn(region: &str, queue: &str) -> String {
 
 impl Sqs {
     /// Everything there is, for [`Sqs::restore`].
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn save(&self) -> Value {
         saved::save(&self.state)
     }
@@ -71,7 +70,6 @@ impl Sqs {
     ///
     /// # Errors
     /// When it is something else. Nothing is changed then.
-    #[allow(dead_code, reason = "for `--data`")]
     pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
         saved::restore(&self.state, saved)?;
         self.changed.notify_waiters();

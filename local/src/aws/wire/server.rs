@@ -64,6 +64,7 @@ async fn take_event(State(aws): State<Aws>, body: Body) -> Response {
     match complete(&aws, &bytes) {
         Ok((region, envelope)) => {
             let id = envelope["id"].clone();
+            aws.ecr().observe(&aws, &region, &envelope);
             aws.eventbridge().publish(&aws, &region, "default", envelope);
             aws.poke();
             plain(StatusCode::ACCEPTED, &json!({ "id": id }))

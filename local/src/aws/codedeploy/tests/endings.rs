@@ -49,6 +49,9 @@ async fn an_alarm_stops_a_deployment_and_rolls_it_back() {
         phases(&aws, &id)[5..],
         ["BeforeAllowTraffic Succeeded", "AllowTraffic Failed", "AfterAllowTraffic Skipped"]
     );
+    let running = rollback_of(&aws, &id)["deploymentId"].clone();
+    let code = refusal(&aws, "ContinueDeployment", json!({ "deploymentId": running }));
+    assert_eq!(code, "UnsupportedActionForDeploymentTypeException", "a rollback waits for nobody");
     pass(&aws, Duration::from_secs(60)).await;
     let rollback = rollback_of(&aws, &id);
     assert_eq!((&rollback["status"], &rollback["creator"]), (&json!("Succeeded"), &json!("codeDeployRollback")));

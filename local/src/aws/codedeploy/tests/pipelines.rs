@@ -57,3 +57,45 @@ async fn a_pipeline_may_ask_for_a_failure() {
     assert_eq!((succeeded.succeeded, succeeded.summary.as_str()), (true, "Deployment Succeeded"));
     assert_eq!(succeeded.exported["DeploymentId"], id);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_hears_of_the_end() {
+    let action = |name: &str, category: &str, provider: &str, rest: Value| {
+        let kind = json!({ "category": category, "owner": "AWS", "provider": provider, "version": "1" });
+        let mut action = json!({ "name": name, "actionTypeId": kind });
+        for (key, value) in rest.as_object().unwrap() {
+            action[key] = value.clone();
+        }
+        action
+    };
+    let source = json!({
+        "outputArtifacts": [{ "name": "Code" }],
+        "configuration": { "ConnectionArn": "arn:aws:codeconnections:us-east-1:123456789012:connection/1",
+            "FullRepositoryId": "acme/shop", "BranchName": "main", "DetectChanges": "false" },
+    });
+    let deploy = json!({
+        "inputArtifacts": [{ "name": "Code" }],
+        "configuration": { "ApplicationName": "shop", "DeploymentGroupName": "web" },
+    });
+    let pipeline = json!({
+        "name": "shop", "roleArn": "arn:aws:iam::123456789012:role/pipeline", "pipelineType": "V2",
+        "artifactStore": { "type": "S3", "location": "artifacts" },
+        "stages": [
+            { "name": "Source", "actions": [action("GitHub", "Source", "CodeStarSourceConnection", source)] },
+            { "name": "Deploy", "actions": [action("Shop", "Deploy", "CodeDeployToECS", deploy)] },
+        ],
+    });
+    for (tag, expected) in [("", "Succeeded"), ("fail", "Failed")] {
+        let aws = account(Pace::Fast);
+        stage(&aws, group("CodeDeployDefault.ECSAllAtOnce")).await;
+        let arn = format!("arn:aws:codedeploy:{HOME}:{ACCOUNT}:application:shop");
+        ask(&aws, "TagResource", json!({ "ResourceArn": arn, "Tags": [{ "Key": "local:deploy", "Value": tag }] }));
+        aws.ask("codepipeline", HOME, "CreatePipeline", json!({ "pipeline": pipeline })).unwrap();
+        pass(&aws, Duration::from_secs(10)).await;
+        let input = json!({ "pipelineName": "shop" });
+        let told = aws.ask("codepipeline", HOME, "ListActionExecutions", input).unwrap();
+        let action = told["actionExecutionDetails"][0].clone();
+        let id = action["output"]["executionResult"]["externalExecutionId"].as_str().unwrap().to_owned();
+        assert_eq!((&action["status"], &info(&aws, &id)["status"]), (&json!(expected), &json!(expected)), "{action}");
+    }
+}

@@ -120,3 +120,58 @@ async fn configurations_have_bounds() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn there_are_limits() {
+    let aws = account(Pace::Fast);
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/deploy");
+    let all_at_once = json!({ "type": "AllAtOnce" });
+    #[rustfmt::skip]
+    let cases = [
+        ("CreateApplication",      1_000, "applicationName",      json!({}),
+         "ApplicationLimitExceededException"),
+        ("CreateDeploymentGroup",  1_000, "deploymentGroupName",  json!({ "applicationName": "a1", "serviceRoleArn": role }),
+         "DeploymentGroupLimitExceededException"),
+        ("CreateDeploymentConfig", 50,    "deploymentConfigName", json!({ "computePlatform": "ECS", "trafficRoutingConfig": all_at_once }),
+         "DeploymentConfigLimitExceededException"),
+    ];
+    for (operation, limit, name, input, code) in cases {
+        for number in 0..limit {
+            ask(&aws, operation, with(input.clone(), name, json!(format!("a{number}"))));
+        }
+        assert_eq!(refusal(&aws, operation, with(input, name, json!("one-more"))), code);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_emulated_is_refused_by_name() {
+    let aws = account(Pace::Fast);
+    stage(&aws, group("CodeDeployDefault.ECSAllAtOnce")).await;
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/deploy");
+    ask(&aws, "CreateApplication", json!({ "applicationName": "fleet" }));
+    ask(
+        &aws,
+        "CreateDeploymentGroup",
+        json!({
+            "applicationName": "fleet", "deploymentGroupName": "web", "serviceRoleArn": role,
+        }),
+    );
+    let s3 = json!({ "revisionType": "S3", "s3Location": { "bucket": "b", "key": "k", "bundleType": "YAML" } });
+    let hooked = order(&aws, "web:2")["revision"]["appSpecContent"]["content"].as_str().unwrap().to_owned();
+    let hooked = hooked.replacen('{', r#"{"Hooks":[{"AfterInstall":"check"}],"#, 1);
+    let hooked = json!({ "revisionType": "AppSpecContent", "appSpecContent": { "content": hooked } });
+    for (part, value, name) in
+        [("applicationName", json!("fleet"), "Server"), ("revision", s3, "S3"), ("revision", hooked, "AfterInstall")]
+    {
+        let input = with(order(&aws, "web:2"), part, value);
+        let refusal = aws.ask("codedeploy", HOME, "CreateDeployment", input).unwrap_err();
+        assert_eq!((refusal.code.as_str(), refusal.status), ("NotEmulated", 501), "{name}");
+        assert!(refusal.message.contains(name), "{name}: {}", refusal.message);
+    }
+    assert_eq!(refusal(&aws, "RegisterOnPremisesInstance", json!({})), "NotEmulated");
+}
+
+#[test]
+fn operations_are_in_order() {
+    assert!(super::super::OPERATIONS.is_sorted());
+}
