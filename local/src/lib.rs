@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod clock;
+pub mod data;
 pub mod faults;
 pub mod functions;
 pub mod http;

@@ -4,9 +4,11 @@ use clap::{Parser, ValueEnum};
 use pointsman_local::aws::wire::router as aws_router;
 use pointsman_local::aws::{Behaviour, Pace};
 use pointsman_local::clock::Clock;
+use pointsman_local::data::Data;
 use pointsman_local::http::router as http_router;
 use pointsman_local::runner::{DEFAULT_CONFIG, DEFAULT_SECRET, Local, Options, REGION};
 use serde_json::Value;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,6 +23,7 @@ use tokio::net::TcpListener;
   cargo local                                    the example shop, ready for a first push
   cargo local --config pointsman.toml            your own configuration
   cargo local --pace real                        actions take as long as they are configured to
+  cargo local --data .local                      goes on where it was stopped
   cargo local --port 3100 --aws-port 4600        beside another one"
 )]
 struct Arguments {
@@ -33,7 +36,7 @@ struct Arguments {
     /// The port of all of AWS
     #[arg(long, default_value_t = 4566)]
     aws_port: u16,
-    /// Where to keep the state [not built yet: without it everything is forgotten at the end]
+    /// Where to keep the state: the next run goes on from there [without it everything is forgotten at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// How long actions take, and how often schedules fire
@@ -66,20 +69,36 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    if arguments.data.is_some() {
-        return Err("--data is not built yet: without it everything is forgotten at the end".into());
-    }
+    let named = |folder: &Path, error: std::io::Error| format!("--data {}: {error}", folder.display());
+    let folder = arguments.data.as_deref();
+    let mut data = folder.map(|folder| Data::open(folder).map_err(|error| named(folder, error))).transpose()?;
     let listener = listen(arguments.port).await?;
     let aws_listener = listen(arguments.aws_port).await?;
-    let local = Local::start(Clock::real(), options(&arguments)?).await?;
+    let resume_from = data.as_ref().and_then(Data::last);
+    let local = Local::start(Clock::real(), Options { resume_from, ..options(&arguments)? }).await?;
     greet(&local, listener.local_addr()?, aws_listener.local_addr()?);
+    // Whoever reads the output may have gone: that is no reason to stop.
+    local.aws.sns().on_mail(|mail| drop(writeln!(std::io::stdout(), "{mail}")));
     let service = axum::serve(listener, http_router(local.clone()));
     let aws = axum::serve(aws_listener, aws_router(local.aws.clone()));
-    tokio::select! {
+    let ended: Result<(), Box<dyn std::error::Error>> = tokio::select! {
         () = local.run() => Ok(()),
-        ended = async { service.await } => Ok(ended?),
-        ended = async { aws.await } => Ok(ended?),
+        ended = async { service.await } => ended.map_err(Into::into),
+        ended = async { aws.await } => ended.map_err(Into::into),
+        ended = keep(data.as_mut(), &local) => ended.map_err(Into::into),
         () = told_to_stop() => Ok(()),
+    };
+    if let Some(data) = &mut data {
+        data.save(&local.aws)?;
+    }
+    ended
+}
+
+/// Keeps the account on disk, where that is asked for; returns only when it cannot.
+async fn keep(data: Option<&mut Data>, local: &Local) -> std::io::Result<()> {
+    match data {
+        Some(data) => data.keep(&local.aws).await,
+        None => std::future::pending().await,
     }
 }
 

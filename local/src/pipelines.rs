@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a declared variable holds when nobody sets it: CodePipeline takes no empty default.
 const UNSET: &str = "unset";
 
-/// Makes every pipeline and project that `config` names, except the pipelines in `given`.
+/// Makes every pipeline and project that `config` names, except the pipelines in `given`. One that is there already,
+/// from a save, stays as it is.
 ///
 /// # Errors
 /// The first refusal, by the name of what was refused.
@@ -23,16 +24,31 @@ pub fn make_named(aws: &Aws, config: &Config, given: &BTreeSet<String>) -> Resul
             Target::Pipeline { name, region, .. } if !given.contains(name) => {
                 pipelines.entry((region.clone(), name.clone())).or_default().push(route);
             }
-            Target::Build { name, region } => make_project(aws, region, name).map_err(|why| (name.clone(), why))?,
+            Target::Build { name, region } => {
+                make_project(aws, region, name).map_err(|why| (name.clone(), why))?;
+                make_repository(aws, region, name);
+            }
             Target::Pipeline { .. } | Target::Workflow { .. } => {}
         }
     }
     for ((region, name), routes) in pipelines {
         make_project(aws, &region, &format!("{name}-build")).map_err(|why| (name.clone(), why))?;
+        make_repository(aws, &region, &name);
         let declaration = declaration(config, &region, &name, &routes);
-        aws.codepipeline().lay_down(aws, &region, declaration, Value::Null).map_err(|why| (name, why))?;
+        lay_down(aws, &region, declaration, Value::Null).map_err(|why| (name, why))?;
     }
     Ok(())
+}
+
+/// Lays a pipeline down, without a first execution; there already is fine.
+///
+/// # Errors
+/// As CreatePipeline.
+pub fn lay_down(aws: &Aws, region: &str, declaration: Value, tags: Value) -> Result<(), Failure> {
+    match aws.codepipeline().lay_down(aws, region, declaration, tags) {
+        Err(failure) if failure.code != "PipelineNameInUseException" => Err(failure),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// A project that builds an image; there already is fine.
@@ -50,6 +66,14 @@ fn make_project(aws: &Aws, region: &str, name: &str) -> Result<(), Failure> {
     match aws.ask("codebuild", region, "CreateProject", project) {
         Err(failure) if failure.code != "ResourceAlreadyExistsException" => Err(failure),
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// The repository that the project's images go to. A name that ECR does not take has none, and its pushes are refused
+/// where the account is strict.
+fn make_repository(aws: &Aws, region: &str, name: &str) {
+    if let Err(failure) = aws.ask("ecr", region, "CreateRepository", json!({ "repositoryName": name })) {
+        tracing::debug!(name, code = failure.code, "no repository is made");
     }
 }
 

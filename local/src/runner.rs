@@ -12,6 +12,7 @@ use pointsman::config::{self, Problem};
 use pointsman::ledger::{Ledger, LedgerError, Publication};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// The wiring, as it is deployed.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");
@@ -42,6 +43,8 @@ pub struct Options {
     pub pipelines: Vec<Value>,
     /// Kills functions half way.
     pub reaper: Option<Reaper>,
+    /// A folder that [`Aws::save`] wrote: the account goes on from there.
+    pub resume_from: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             config_name: "examples/shop/pointsman.toml".to_owned(),
             pipelines: Vec::new(),
             reaper: None,
+            resume_from: None,
         }
     }
 }
@@ -65,6 +69,14 @@ pub enum StartError {
     /// The account itself could not be opened.
     #[error("the local AWS could not be opened: {0}")]
     Account(String),
+    /// The saved account cannot be read.
+    #[error("{folder}: {error}", folder = folder.display())]
+    Saved {
+        /// Where it is.
+        folder: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
     /// The template could not be laid down.
     #[error(transparent)]
     Wiring(#[from] WiringError),
@@ -103,8 +115,11 @@ impl Local {
     /// # Errors
     /// [`StartError`].
     pub async fn start(clock: Clock, options: Options) -> Result<Self, StartError> {
-        let Options { behaviour, faults, seed, secret, config, config_name, pipelines, reaper } = options;
+        let Options { behaviour, faults, seed, secret, config, config_name, pipelines, reaper, resume_from } = options;
         let aws = Aws::new(clock, behaviour, faults, seed).map_err(|failure| StartError::Account(failure.message))?;
+        if let Some(folder) = resume_from {
+            aws.restore(&folder).map_err(|error| StartError::Saved { folder, error })?;
+        }
         let fleet = Fleet::new(&aws, reaper);
         let template = Template::read(TEMPLATE, STACK, REGION, ACCOUNT).map_err(WiringError::from)?;
         let wired = lay_down(&aws, &template, &fleet, &|_| secret.clone())?;
@@ -126,7 +141,7 @@ impl Local {
             Some(declaration) => (declaration.clone(), given.get("tags").cloned().unwrap_or_default()),
             None => (given, Value::Null),
         };
-        let laid = self.aws.codepipeline().lay_down(&self.aws, REGION, declaration, tags);
+        let laid = pipelines::lay_down(&self.aws, REGION, declaration, tags);
         laid.map_err(|failure| StartError::Pipeline { name, failure })
     }
 
@@ -142,6 +157,9 @@ impl Local {
             .map_err(|(name, failure)| StartError::Pipeline { name, failure })?;
         self.warnings = lines(checked.warnings);
         let ledger = self.ledger();
+        if ledger.live_source().await?.is_some_and(|(_, live)| live == text) {
+            return Ok(());
+        }
         let before = ledger.live_configuration().await?;
         let publication = Publication { source: text, config: &config, by: "local" };
         ledger.publish(before.as_ref(), &publication, self.aws.clock().now()).await?;

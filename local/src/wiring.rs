@@ -64,7 +64,8 @@ pub struct Wired {
     pub names: BTreeMap<String, String>,
 }
 
-/// Lays `template` down in `aws`. `secrets` gives the text of each secret by its logical name.
+/// Lays `template` down in `aws`. `secrets` gives the text of each secret by its logical name. In an account that goes
+/// on from a save, what is there already stays, but for a secret whose text is another: that one is rotated.
 ///
 /// # Errors
 /// [`WiringError`].
@@ -139,6 +140,9 @@ impl Laying<'_> {
 
     fn table(&mut self) -> Result<(), WiringError> {
         let name = self.name()?;
+        if self.is_there("dynamodb", "DescribeTable", json!({ "TableName": name })) {
+            return Ok(());
+        }
         let mut input = Map::from_iter([("TableName".to_owned(), json!(name))]);
         for property in ["AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"] {
             if let Some(value) = self.property(property)? {
@@ -171,6 +175,9 @@ impl Laying<'_> {
                 attributes.insert(attribute.to_owned(), text.into());
             }
         }
+        if self.is_there("sqs", "GetQueueUrl", json!({ "QueueName": name })) {
+            return Ok(());
+        }
         self.ask("sqs", "CreateQueue", json!({ "QueueName": name, "Attributes": attributes })).map(drop)
     }
 
@@ -183,9 +190,21 @@ impl Laying<'_> {
 
     fn secret(&mut self, text: &str) -> Result<(), WiringError> {
         let name = self.name()?;
+        let region = self.template.region();
+        let known = self.aws.ask("secretsmanager", region, "GetSecretValue", json!({ "SecretId": name })).ok();
         let token = self.aws.uuid();
-        let input = json!({ "Name": name, "SecretString": text, "ClientRequestToken": token });
-        self.ask("secretsmanager", "CreateSecret", input).map(drop)
+        let (operation, key) = match known {
+            Some(known) if known["SecretString"] == text => return Ok(()),
+            Some(_) => ("PutSecretValue", "SecretId"),
+            None => ("CreateSecret", "Name"),
+        };
+        let input = json!({ key: name, "SecretString": text, "ClientRequestToken": token });
+        self.ask("secretsmanager", operation, input).map(drop)
+    }
+
+    /// Whether a save has brought it back.
+    fn is_there(&self, service: &str, operation: &str, input: Value) -> bool {
+        self.aws.ask(service, self.template.region(), operation, input).is_ok()
     }
 
     /// A property of the function, or of all functions.

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import tomllib
 
-from cases import Aws, cases_of, dynamodb, eventbridge, sqs
+from cases import Aws, cases_of, dynamodb, eventbridge, sns, sqs
 from harness import ACCOUNT, Checks, client, is_up, runner, stop, text_of, wait_until
 from strict import Strict
 
@@ -29,7 +29,7 @@ def main():
     with runner("--strict") as local, ministack() as second:
         ours = Aws(lambda service: strict.watch(local.client(service)))
         theirs = Aws(lambda service: client(service, second))
-        for module in (sqs, eventbridge, dynamodb):
+        for module in (sqs, eventbridge, dynamodb, sns):
             for name, case in cases_of(module):
                 if wanted in name:
                     compare(checks, name, run(case, ours), run(case, theirs), listed)
@@ -87,7 +87,7 @@ def ministack():
         port = probe.getsockname()[1]
     settings = {
         **os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "MINISTACK_ACCOUNT_ID": ACCOUNT,
-        "SERVICES": "sqs,events,dynamodb", "LOG_LEVEL": "WARNING", "DOCKER_HOST": "unix:///nonexistent",
+        "SERVICES": "sqs,events,dynamodb,sns", "LOG_LEVEL": "WARNING", "DOCKER_HOST": "unix:///nonexistent",
     }
     log = tempfile.NamedTemporaryFile(prefix="ministack-", suffix=".log", delete=False)
     process = subprocess.Popen([program], env=settings, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)

@@ -1,9 +1,9 @@
 //! CodeBuild: projects and builds that take their time and end.
 //!
 //! Nothing is executed. What a build would do is read from its project's inline buildspec (see `script`) and
-//! from its environment: `POINTSMAN_LOCAL_RESULT=fail` makes any build fail. A build that succeeds in a
-//! privileged project counts as one that pushed an image, so ECR's event comes just before the build's own.
-//! The image's digest follows from the commit alone, as does everything else here that AWS would make up.
+//! from its environment: `POINTSMAN_LOCAL_RESULT=fail` makes any build fail. A build in a privileged project ends
+//! by pushing an image to ECR, whose event comes just before the build's own; where ECR refuses the push the build
+//! fails. The image's digest follows from the commit alone, as does everything else here that AWS would make up.
 
 mod build;
 mod project;
@@ -11,14 +11,17 @@ mod script;
 #[cfg(test)]
 mod tests;
 
+use super::eventbridge::saved;
 use super::{Aws, Call, Failure, Service, lock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub(crate) use build::image_digest;
 use build::{Build, Order, Status};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// How long a build takes at the fast pace.
@@ -46,13 +49,13 @@ pub struct CodeBuild {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct State {
     regions: BTreeMap<String, Region>,
     limit: Option<usize>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Region {
     projects: BTreeMap<String, Project>,
     /// In the order in which they started.
@@ -61,6 +64,7 @@ struct Region {
     tokens: BTreeMap<String, (Timestamp, Value, String)>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Project {
     /// As `Project` of the API.
     declared: Value,
@@ -84,6 +88,19 @@ pub(crate) struct PipelineBuild {
 }
 
 impl CodeBuild {
+    /// Everything there is, for [`CodeBuild::restore`].
+    pub(crate) fn save(&self) -> Value {
+        saved::save(&self.state)
+    }
+
+    /// Puts back what [`CodeBuild::save`] saw. Builds that were due meanwhile end at once.
+    ///
+    /// # Errors
+    /// When it is something else. Nothing is changed then.
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        saved::restore(&self.state, saved)
+    }
+
     /// Bounds how many builds run at once in a region; `None` is AWS's own default.
     pub fn set_build_limit(&self, limit: Option<usize>) {
         lock(&self.state).limit = limit;
@@ -170,6 +187,23 @@ impl CodeBuild {
         }
     }
 
+    /// Pushes the images of the builds that are about to end, and returns the ARNs of those whose push was refused.
+    fn push_images(&self, aws: &Aws, now: Timestamp) -> BTreeSet<String> {
+        let is_due = |build: &&Build| build.status == Status::InProgress && build.due <= now && build.comes_to_push();
+        let due: Vec<Build> = {
+            let state = lock(&self.state);
+            state.regions.values().flat_map(|here| &here.builds).filter(is_due).cloned().collect()
+        };
+        let refused = due.iter().filter(|build| match aws.ecr().push(aws, &build.region, build.image()) {
+            Ok(()) => false,
+            Err(failure) => {
+                tracing::info!(build = build.id, code = failure.code, "the push of an image is refused");
+                true
+            }
+        });
+        refused.map(Build::arn).collect()
+    }
+
     fn stop_build(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
         let wanted = required(&call.input, "id")?;
         let (answer, ended) = {
@@ -191,6 +225,8 @@ impl CodeBuild {
     }
 
     fn read(&self, call: &Call) -> Result<Value, Failure> {
+        one_of(&call.input, "sortOrder", &["ASCENDING", "DESCENDING"])?;
+        one_of(&call.input, "sortBy", &["CREATED_TIME", "LAST_MODIFIED_TIME", "NAME"])?;
         let state = lock(&self.state);
         let nowhere = Region::default();
         let here = state.regions.get(&call.region).unwrap_or(&nowhere);
@@ -250,9 +286,7 @@ impl CodeBuild {
                         return Err(invalid(&format!("Project {part} is not a structure")));
                     }
                 }
-                for (key, value) in call.input.as_object().into_iter().flatten() {
-                    project.declared[key] = value.clone();
-                }
+                project::take_over(&mut project.declared, &call.input)?;
                 project.declared["lastModified"] = epoch(call.now);
                 Ok(json!({ "project": project.declared }))
             }
@@ -278,6 +312,21 @@ impl Service for CodeBuild {
         }
     }
 
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "BatchGetBuilds",
+            "BatchGetProjects",
+            "CreateProject",
+            "DeleteProject",
+            "ListBuilds",
+            "ListBuildsForProject",
+            "ListProjects",
+            "StartBuild",
+            "StopBuild",
+            "UpdateProject",
+        ]
+    }
+
     fn next_due(&self) -> Option<Timestamp> {
         let state = lock(&self.state);
         let builds = state.regions.values().flat_map(|here| &here.builds);
@@ -285,9 +334,13 @@ impl Service for CodeBuild {
     }
 
     fn advance(&self, aws: &Aws, now: Timestamp) {
+        let refused = self.push_images(aws, now);
         let mut ended = Vec::new();
         for build in lock(&self.state).regions.values_mut().flat_map(|here| &mut here.builds) {
             if build.status == Status::InProgress && build.due <= now {
+                if refused.contains(&build.arn()) {
+                    build.fail_push();
+                }
                 let fails = build.script.fails_in.is_some();
                 build.end(if fails { Status::Failed } else { Status::Succeeded }, now);
                 ended.push(build.clone());
@@ -299,11 +352,8 @@ impl Service for CodeBuild {
     }
 }
 
-/// Tells the world that `build` has ended: the image first, then the build, then the pipeline that waits for it.
+/// Tells the world that `build` has ended, then the pipeline that waits for it.
 fn tell(aws: &Aws, build: &Build, now: Timestamp) {
-    if build.pushes_image() {
-        aws.emit(&build.region, build.image_event());
-    }
     aws.emit(&build.region, build.event("COMPLETED", now));
     if build.initiator.starts_with("codepipeline/") {
         aws.codepipeline().work_ended(aws, &build.told());
@@ -373,6 +423,15 @@ pub(crate) fn hex_sha256(text: &str) -> String {
 /// A moment as awsJson carries it: seconds since the Unix epoch, with milliseconds.
 pub(crate) fn epoch(at: Timestamp) -> Value {
     json!(at.as_millisecond() as f64 / 1000.0)
+}
+
+/// Refuses a member that is there and holds none of `words`.
+fn one_of(input: &Value, key: &str, words: &[&str]) -> Result<(), Failure> {
+    let given = &input[key];
+    if given.is_null() || given.as_str().is_some_and(|given| words.contains(&given)) {
+        return Ok(());
+    }
+    Err(invalid(&format!("Invalid {key}: {given} is none of {words:?}")))
 }
 
 fn required<'a>(input: &'a Value, key: &str) -> Result<&'a str, Failure> {

@@ -4,8 +4,10 @@
 //! closure's business. What is kept here is Lambda's own part: timeouts, retries, destinations, batches. What a
 //! function does runs as a task of its own, so that a panic or a hang in it is a failed invocation and no more.
 
+use super::eventbridge::saved::pairs;
 use super::{ACCOUNT, Aws, Call, Failure, Service, lock};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -78,6 +80,16 @@ struct State {
     functions: BTreeMap<String, Function>,
     mappings: Vec<Mapping>,
     waiting: BTreeMap<(Timestamp, u64), Attempt>,
+    /// Attempts that were started and have not ended.
+    running: BTreeMap<u64, Attempt>,
+    sequence: u64,
+}
+
+/// What is left of [`State`] at the end of a process: its owner registers functions and mappings again.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    #[serde(with = "pairs")]
+    waiting: BTreeMap<(Timestamp, u64), Attempt>,
     sequence: u64,
 }
 
@@ -104,7 +116,7 @@ impl Mapping {
 }
 
 /// One attempt of an asynchronous invocation.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Attempt {
     function: String,
     region: String,
@@ -116,6 +128,30 @@ struct Attempt {
 }
 
 impl Lambda {
+    /// The asynchronous invocations that have not ended, for [`Lambda::restore`].
+    ///
+    /// One that runs counts as one that waits: what it did is not known, and Lambda promises at least one run.
+    pub(crate) fn save(&self) -> Value {
+        let state = lock(&self.state);
+        let mut waiting = state.waiting.clone();
+        waiting.extend(state.running.iter().map(|(id, attempt)| ((attempt.accepted, *id), attempt.clone())));
+        serde_json::to_value(Saved { waiting, sequence: state.sequence }).unwrap_or_else(|error| {
+            tracing::error!(%error, "a state cannot be written");
+            Value::Null
+        })
+    }
+
+    /// Puts back what [`Lambda::save`] saw. Functions and mappings stay as they are.
+    ///
+    /// # Errors
+    /// When it is something else. Nothing is changed then.
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        let saved: Saved = serde_json::from_value(saved)?;
+        let mut state = lock(&self.state);
+        (state.waiting, state.sequence) = (saved.waiting, saved.sequence);
+        Ok(())
+    }
+
     /// Adds a function, or replaces the one of that name.
     pub fn register(&self, name: &str, handler: Handler, timeout: Duration) {
         let function = Function { handler, timeout, asynchronous: AsyncSettings::default() };
@@ -237,10 +273,18 @@ impl Lambda {
         }
     }
 
-    async fn attempt(&self, aws: &Aws, mut attempt: Attempt) {
+    async fn attempt(&self, aws: &Aws, id: u64, attempt: Attempt) {
         let outcome = self.run(aws, &attempt.function, attempt.event.clone(), attempt.request_id.clone()).await;
+        if let Err(error) = outcome {
+            self.failed(aws, attempt, &error);
+        }
+        lock(&self.state).running.remove(&id);
+        aws.poke();
+    }
+
+    /// Has a failed attempt wait for the next, or gives it up.
+    fn failed(&self, aws: &Aws, mut attempt: Attempt, error: &str) {
         attempt.made += 1;
-        let Err(error) = outcome else { return };
         let settings = self.function(&attempt.function).map(|function| function.asynchronous).unwrap_or_default();
         let now = aws.clock().now();
         let retry_at = RETRY_AFTER_SECONDS
@@ -251,10 +295,9 @@ impl Lambda {
         let old = |at: Timestamp| at.duration_since(attempt.accepted).unsigned_abs() > settings.max_age;
         match retry_at {
             Some(at) if !old(at) => self.wait(at, attempt),
-            Some(_) => give_up(aws, &settings, &attempt, "EventAgeExceeded", &error),
-            None => give_up(aws, &settings, &attempt, "RetriesExhausted", &error),
+            Some(_) => give_up(aws, &settings, &attempt, "EventAgeExceeded", error),
+            None => give_up(aws, &settings, &attempt, "RetriesExhausted", error),
         }
-        aws.poke();
     }
 
     /// Takes one batch from a mapping's queue and starts its function on it.
@@ -310,14 +353,15 @@ impl Service for Lambda {
             let mut state = lock(&self.state);
             let later = state.waiting.split_off(&(now, u64::MAX));
             let due = std::mem::replace(&mut state.waiting, later);
+            state.running.extend(due.iter().map(|((_, id), attempt)| (*id, attempt.clone())));
             let looking: Vec<usize> = (0..state.mappings.len())
                 .filter(|index| state.mappings[*index].look_at.is_some_and(|at| at <= now))
                 .collect();
             (due, looking)
         };
-        for attempt in due.into_values() {
+        for ((_, id), attempt) in due {
             let aws = aws.clone();
-            tokio::spawn(async move { aws.lambda().attempt(&aws, attempt).await });
+            tokio::spawn(async move { aws.lambda().attempt(&aws, id, attempt).await });
         }
         for index in looking {
             self.poll(aws, index, now);

@@ -14,6 +14,7 @@ pub mod ecr;
 pub mod ecs;
 pub mod eventbridge;
 pub mod lambda;
+mod saved;
 pub mod secretsmanager;
 pub mod sns;
 pub mod sqs;
@@ -25,6 +26,7 @@ use crate::faults::Faults;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The account of everything local.
@@ -64,11 +66,30 @@ pub struct Behaviour {
     pub strict: bool,
     /// Whether StartPipelineExecution honours `clientRequestToken`: AWS documents neither.
     pub start_token_honoured: bool,
+    /// Whether a rollback enters a stage whose transition is disabled: AWS documents neither.
+    pub rollback_passes_transition: bool,
+    /// How CodePipeline words that an approval was answered before: AWS documents two errors for it.
+    pub answered_approval: AnsweredApproval,
+}
+
+/// The refusal of a second answer to an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnsweredApproval {
+    /// `ApprovalAlreadyCompletedException`.
+    AlreadyCompleted,
+    /// `InvalidApprovalTokenException`, as for a token that has expired.
+    InvalidToken,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { pace: Pace::Fast, strict: false, start_token_honoured: true }
+        Self {
+            pace: Pace::Fast,
+            strict: false,
+            start_token_honoured: true,
+            rollback_passes_transition: true,
+            answered_approval: AnsweredApproval::AlreadyCompleted,
+        }
     }
 }
 
@@ -156,6 +177,7 @@ struct Inner {
     random: Mutex<fastrand::Rng>,
     faults: Faults,
     changed: tokio::sync::Notify,
+    changes: AtomicU64,
     dynamodb: dynamodb::DynamoDb,
     sqs: sqs::Sqs,
     secretsmanager: secretsmanager::SecretsManager,
@@ -189,6 +211,7 @@ impl Aws {
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             faults,
             changed: tokio::sync::Notify::new(),
+            changes: AtomicU64::new(0),
             dynamodb: dynamodb::DynamoDb::new(clock)?,
             sqs: sqs::Sqs::default(),
             secretsmanager: secretsmanager::SecretsManager::default(),
@@ -294,7 +317,7 @@ impl Aws {
             Some(found) => found.call(self, call),
             None => Err(Failure::not_emulated(service, &call.operation)),
         };
-        self.0.changed.notify_one();
+        self.poke();
         answer
     }
 
@@ -328,7 +351,7 @@ impl Aws {
             "detail": event.detail,
         });
         self.0.eventbridge.publish(self, region, "default", envelope);
-        self.0.changed.notify_one();
+        self.poke();
     }
 
     /// Lets time pass for every service, for as long as it is polled.
@@ -337,6 +360,7 @@ impl Aws {
             let now = self.clock().now();
             for service in self.services() {
                 if service.next_due().is_some_and(|due| due <= now) {
+                    self.0.changes.fetch_add(1, Ordering::Relaxed);
                     service.advance(self, now);
                 }
             }
@@ -357,6 +381,7 @@ impl Aws {
 
     /// Wakes [`Aws::run`] after a change that did not come through [`Aws::call`].
     pub(crate) fn poke(&self) {
+        self.0.changes.fetch_add(1, Ordering::Relaxed);
         self.0.changed.notify_one();
     }
 

@@ -3,8 +3,13 @@
 //! Labels move as AWS moves them: a value that becomes AWSCURRENT makes the one before it AWSPREVIOUS, and a secret
 //! that was never changed has no AWSPREVIOUS.
 
+mod listing;
+
+use super::eventbridge::saved::{self, pairs};
 use super::{ACCOUNT, Aws, Call, Failure, Service, lock};
 use jiff::{SignedDuration, Timestamp};
+use listing::{list, page};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -22,10 +27,16 @@ const RECOVERY_DAYS: i64 = 30;
 /// The secrets of the account.
 #[derive(Default)]
 pub struct SecretsManager {
-    state: Mutex<BTreeMap<(String, String), Secret>>,
+    state: Mutex<State>,
 }
 
-#[derive(Debug)]
+/// By region and name.
+type Secrets = BTreeMap<(String, String), Secret>;
+
+#[derive(Default, Serialize, Deserialize)]
+struct State(#[serde(with = "pairs")] Secrets);
+
+#[derive(Debug, Serialize, Deserialize)]
 struct Secret {
     name: String,
     arn: String,
@@ -38,15 +49,15 @@ struct Secret {
     versions: BTreeMap<String, Version>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Version {
     value: Contents,
     created: Timestamp,
     stages: BTreeSet<String>,
 }
 
-/// A secret's value. Never printed.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret's value. Never printed; saved as it is, as everything local.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Contents {
     Text(String),
     /// In base64, as it came.
@@ -59,15 +70,31 @@ impl std::fmt::Debug for Contents {
     }
 }
 
+impl SecretsManager {
+    /// Everything there is, for [`SecretsManager::restore`]. The values are in it, readable.
+    pub(crate) fn save(&self) -> Value {
+        saved::save(&self.state)
+    }
+
+    /// Puts back what [`SecretsManager::save`] saw.
+    ///
+    /// # Errors
+    /// When it is something else. Nothing is changed then.
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        saved::restore(&self.state, saved)
+    }
+}
+
 impl Service for SecretsManager {
     fn call(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
-        let mut secrets = lock(&self.state);
+        let mut state = lock(&self.state);
+        let secrets = &mut state.0;
         match call.operation.as_str() {
-            "CreateSecret" => create(&mut secrets, aws, call),
-            "ListSecrets" => Ok(list(&secrets, call)),
-            "GetSecretValue" => find(&mut secrets, call)?.alive()?.read(call),
+            "CreateSecret" => create(secrets, aws, call),
+            "ListSecrets" => list(secrets, call),
+            "GetSecretValue" => find(secrets, call)?.alive()?.read(call),
             "PutSecretValue" => {
-                let secret = find(&mut secrets, call)?.alive()?;
+                let secret = find(secrets, call)?.alive()?;
                 let value = contents(call)?
                     .ok_or_else(|| bad_request("You must provide either SecretString or SecretBinary."))?;
                 let stages = call.input["VersionStages"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -77,31 +104,53 @@ impl Service for SecretsManager {
                 let stages = secret.versions.get(&id).map(|version| version.stages.clone()).unwrap_or_default();
                 Ok(secret.named(json!({ "VersionId": id, "VersionStages": stages })))
             }
-            "UpdateSecret" => update(find(&mut secrets, call)?.alive()?, aws, call),
-            "UpdateSecretVersionStage" => find(&mut secrets, call)?.alive()?.move_stage(call),
-            "DescribeSecret" => find(&mut secrets, call).map(|secret| secret.describe("VersionIdsToStages")),
-            "ListSecretVersionIds" => find(&mut secrets, call)?.list_versions(call),
-            "DeleteSecret" => delete(&mut secrets, call),
+            "UpdateSecret" => update(find(secrets, call)?.alive()?, aws, call),
+            "UpdateSecretVersionStage" => find(secrets, call)?.alive()?.move_stage(call),
+            "DescribeSecret" => find(secrets, call).map(|secret| secret.describe("VersionIdsToStages")),
+            "ListSecretVersionIds" => find(secrets, call)?.list_versions(call),
+            "DeleteSecret" => delete(secrets, aws, call),
             "RestoreSecret" => {
-                let secret = find(&mut secrets, call)?;
+                let secret = find(secrets, call)?;
                 secret.deleted = None;
                 Ok(secret.named(json!({})))
             }
             "TagResource" => {
                 let tags = read_tags(&call.input);
-                find(&mut secrets, call)?.alive()?.tags.extend(tags);
+                find(secrets, call)?.alive()?.tags.extend(tags);
+                Ok(json!({}))
+            }
+            "UntagResource" => {
+                let keys: Vec<_> = call.input["TagKeys"].as_array().into_iter().flatten().collect();
+                find(secrets, call)?.alive()?.tags.retain(|key, _| !keys.iter().any(|gone| *gone == key));
                 Ok(json!({}))
             }
             operation => Err(Failure::not_emulated("secretsmanager", operation)),
         }
     }
 
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "CreateSecret",
+            "DeleteSecret",
+            "DescribeSecret",
+            "GetSecretValue",
+            "ListSecretVersionIds",
+            "ListSecrets",
+            "PutSecretValue",
+            "RestoreSecret",
+            "TagResource",
+            "UntagResource",
+            "UpdateSecret",
+            "UpdateSecretVersionStage",
+        ]
+    }
+
     fn next_due(&self) -> Option<Timestamp> {
-        lock(&self.state).values().filter_map(|secret| secret.deleted).min()
+        lock(&self.state).0.values().filter_map(|secret| secret.deleted).min()
     }
 
     fn advance(&self, _aws: &Aws, now: Timestamp) {
-        lock(&self.state).retain(|_, secret| secret.deleted.is_none_or(|at| at > now));
+        lock(&self.state).0.retain(|_, secret| secret.deleted.is_none_or(|at| at > now));
     }
 }
 
@@ -289,11 +338,9 @@ impl Secret {
                 }
                 shown
             });
-        Ok(self.named(page(call, "Versions", shown.collect())))
+        Ok(self.named(page(call, "Versions", shown.collect())?))
     }
 }
-
-type Secrets = BTreeMap<(String, String), Secret>;
 
 /// Finds a secret by its name, its ARN, or its ARN without the six characters at its end.
 fn find<'a>(secrets: &'a mut Secrets, call: &Call) -> Result<&'a mut Secret, Failure> {
@@ -315,7 +362,7 @@ fn create(secrets: &mut Secrets, aws: &Aws, call: &Call) -> Result<Value, Failur
     if name.is_empty() || name.len() > 512 || !name.bytes().all(is_part) {
         let message = "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: \
                        -/_+=.@!";
-        return Err(bad_parameter(message));
+        return Err(Failure::sender("ValidationException", message));
     }
     let key = (call.region.clone(), name.to_owned());
     let value = contents(call)?;
@@ -323,10 +370,9 @@ fn create(secrets: &mut Secrets, aws: &Aws, call: &Call) -> Result<Value, Failur
     if let Some(existing) = secrets.get(&key) {
         return repeat(existing, &token, value.as_ref());
     }
-    let suffix: String = aws.random(|random| (0..6).map(|_| random.alphanumeric()).collect());
     let mut secret = Secret {
         name: name.to_owned(),
-        arn: format!("arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{name}-{suffix}", call.region),
+        arn: new_arn(aws, &call.region, name),
         description: text(call, "Description"),
         kms_key_id: text(call, "KmsKeyId"),
         created: call.now,
@@ -362,17 +408,18 @@ fn repeat(existing: &Secret, token: &str, value: Option<&Contents>) -> Result<Va
 fn update(secret: &mut Secret, aws: &Aws, call: &Call) -> Result<Value, Failure> {
     let value = contents(call)?;
     let token = token(aws, call)?;
-    secret.description = text(call, "Description").or(secret.description.take());
-    secret.kms_key_id = text(call, "KmsKeyId").or(secret.kms_key_id.take());
-    secret.changed = call.now;
     let mut answer = json!({});
+    // First what may be refused: a refused call changes nothing.
     if let Some(value) = value {
         answer["VersionId"] = Value::from(secret.put(&token, value, &[CURRENT.to_owned()], call.now)?);
     }
+    secret.description = text(call, "Description").or(secret.description.take());
+    secret.kms_key_id = text(call, "KmsKeyId").or(secret.kms_key_id.take());
+    secret.changed = call.now;
     Ok(secret.named(answer))
 }
 
-fn delete(secrets: &mut Secrets, call: &Call) -> Result<Value, Failure> {
+fn delete(secrets: &mut Secrets, aws: &Aws, call: &Call) -> Result<Value, Failure> {
     let is_forced = call.input["ForceDeleteWithoutRecovery"].as_bool().unwrap_or(false);
     let days = call.input["RecoveryWindowInDays"].as_i64();
     if is_forced && days.is_some() {
@@ -382,7 +429,13 @@ fn delete(secrets: &mut Secrets, call: &Call) -> Result<Value, Failure> {
     if days.is_some_and(|days| !(7..=30).contains(&days)) {
         return Err(bad_parameter("The RecoveryWindowInDays value must be between 7 and 30 days (inclusive)."));
     }
-    let secret = find(secrets, call)?;
+    let secret = match find(secrets, call) {
+        // Source: API reference, DeleteSecret: to force a deletion that was done already is no error.
+        Err(failure) if is_forced && failure.code == "ResourceNotFoundException" => {
+            return Ok(deleted_already(aws, call));
+        }
+        found => found?,
+    };
     let wait = if is_forced { 0 } else { days.unwrap_or(RECOVERY_DAYS) };
     let at = call.now.checked_add(SignedDuration::from_hours(wait * 24)).unwrap_or(Timestamp::MAX);
     if !is_forced {
@@ -397,44 +450,19 @@ fn delete(secrets: &mut Secrets, call: &Call) -> Result<Value, Failure> {
     Ok(answer)
 }
 
-fn list(secrets: &Secrets, call: &Call) -> Value {
-    let with_deleted = call.input["IncludePlannedDeletion"].as_bool().unwrap_or(false);
-    let filters = call.input["Filters"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let shown = secrets
-        .iter()
-        .filter(|((region, _), secret)| *region == call.region && (with_deleted || secret.deleted.is_none()))
-        .filter(|(_, secret)| filters.iter().all(|filter| passes(secret, filter)))
-        .map(|(_, secret)| secret.describe("SecretVersionsToStages"));
-    page(call, "SecretList", shown.collect())
-}
-
-/// Whether a secret passes one filter: names and tags by prefix, a "!" in front turns a value round.
-fn passes(secret: &Secret, filter: &Value) -> bool {
-    let key = filter["Key"].as_str().unwrap_or_default();
-    let fields: Vec<&str> = match key {
-        "name" => vec![&secret.name],
-        "description" => secret.description.iter().map(String::as_str).collect(),
-        "tag-key" => secret.tags.keys().map(String::as_str).collect(),
-        "tag-value" => secret.tags.values().map(String::as_str).collect(),
-        _ => [secret.name.as_str()].into_iter().chain(secret.description.as_deref()).collect(),
+/// The answer to a forced deletion of what is not there: as if it had been.
+fn deleted_already(aws: &Aws, call: &Call) -> Value {
+    let id = call.input["SecretId"].as_str().unwrap_or_default();
+    let (name, arn) = match id.split_once(":secret:") {
+        Some((_, name)) => (name, id.to_owned()),
+        None => (id, new_arn(aws, &call.region, id)),
     };
-    let has = |prefix: &str| fields.iter().any(|field| field.starts_with(prefix));
-    let values = filter["Values"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    values.into_iter().any(|value| value.strip_prefix('!').map_or_else(|| has(value), |value| !has(value)))
+    json!({ "ARN": arn, "Name": name, "DeletionDate": seconds(call.now) })
 }
 
-/// One page of a list; the token is where the next page starts.
-fn page(call: &Call, member: &str, all: Vec<Value>) -> Value {
-    let most =
-        call.input["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(100).clamp(1, 100);
-    let start = call.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
-    let is_last = start + most >= all.len();
-    let items: Vec<Value> = all.into_iter().skip(start).take(most).collect();
-    let mut answer = json!({ member: items });
-    if !is_last {
-        answer["NextToken"] = Value::String((start + most).to_string());
-    }
-    answer
+fn new_arn(aws: &Aws, region: &str, name: &str) -> String {
+    let suffix: String = aws.random(|random| (0..6).map(|_| random.alphanumeric()).collect());
+    format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-{suffix}")
 }
 
 fn contents(call: &Call) -> Result<Option<Contents>, Failure> {
@@ -448,12 +476,16 @@ fn contents(call: &Call) -> Result<Option<Contents>, Failure> {
             ));
         }
     };
-    let bytes = match &contents {
-        Contents::Text(text) => text.len(),
-        Contents::Binary(base64) => base64.len() / 4 * 3,
+    let (member, bytes) = match &contents {
+        Contents::Text(text) => ("secretString", text.len()),
+        Contents::Binary(base64) => ("secretBinary", base64.len() / 4 * 3),
     };
     if bytes > LARGEST_VALUE_BYTES {
-        return Err(bad_parameter("The secret value is larger than 65536 bytes."));
+        let message = format!(
+            "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must have length \
+             less than or equal to {LARGEST_VALUE_BYTES}"
+        );
+        return Err(Failure::sender("ValidationException", message));
     }
     Ok(Some(contents))
 }
@@ -490,86 +522,4 @@ fn bad_request(message: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aws::wire::testing::account;
-
-    const REGION: &str = "us-east-1";
-
-    fn ask(aws: &Aws, operation: &str, input: Value) -> Result<Value, String> {
-        aws.ask("secretsmanager", REGION, operation, input).map_err(|failure| failure.message)
-    }
-
-    fn value(aws: &Aws, stage: &str) -> Result<String, String> {
-        let answer = ask(aws, "GetSecretValue", json!({ "SecretId": "hook", "VersionStage": stage }))?;
-        Ok(answer["SecretString"].as_str().unwrap_or_default().to_owned())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn labels_move_as_aws_moves_them() {
-        let aws = account();
-        ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "one" })).expect("created");
-        let previous = "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS";
-        assert_eq!(value(&aws, "AWSPREVIOUS"), Err(previous.to_owned()), "a new secret has no previous value");
-        ask(&aws, "PutSecretValue", json!({ "SecretId": "hook", "SecretString": "two" })).expect("put");
-        ask(&aws, "UpdateSecret", json!({ "SecretId": "hook", "SecretString": "three" })).expect("updated");
-        #[rustfmt::skip]
-        let cases = [
-            // stage, expected, why
-            ("AWSCURRENT", Ok("three"), "the newest"),
-            ("AWSPREVIOUS", Ok("two"), "the one before; the first has no label any more"),
-            ("AWSPENDING", Err("Secrets Manager can't find the specified secret value for staging label: AWSPENDING"),
-             "no rotation"),
-        ];
-        for (stage, expected, why) in cases {
-            assert_eq!(value(&aws, stage).as_deref().map_err(String::as_str), expected, "{why}");
-        }
-        let pending = "p".repeat(32);
-        let mut put = json!({ "SecretId": "hook", "SecretString": "four", "ClientRequestToken": pending });
-        put["VersionStages"] = json!([PENDING]);
-        ask(&aws, "PutSecretValue", put).expect("put");
-        assert_eq!(value(&aws, CURRENT).as_deref(), Ok("three"), "pending is not current");
-        let current = ask(&aws, "GetSecretValue", json!({ "SecretId": "hook" })).expect("current")["VersionId"].clone();
-        let mut finish = json!({ "SecretId": "hook", "VersionStage": CURRENT, "MoveToVersionId": pending });
-        assert!(ask(&aws, "UpdateSecretVersionStage", finish.clone()).is_err(), "the holder has to be named");
-        finish["RemoveFromVersionId"] = current;
-        ask(&aws, "UpdateSecretVersionStage", finish).expect("moved");
-        assert_eq!((value(&aws, CURRENT), value(&aws, PREVIOUS)), (Ok("four".into()), Ok("three".into())), "rotated");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_secret_goes_by_its_name_and_its_arn() {
-        let aws = account();
-        let created = ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "one" })).expect("created");
-        let arn = created["ARN"].as_str().expect("an ARN").to_owned();
-        #[rustfmt::skip]
-        let cases = [
-            ("hook",                       true,  "the name"),
-            (arn.as_str(),                 true,  "the ARN"),
-            (&arn[..arn.len() - 7],        true,  "without its six characters"),
-            ("hoo",                        false, "a part of the name"),
-            ("",                           false, "nothing"),
-        ];
-        for (id, expected, why) in cases {
-            assert_eq!(ask(&aws, "DescribeSecret", json!({ "SecretId": id })).is_ok(), expected, "{why}");
-        }
-        assert!(
-            aws.ask("secretsmanager", "eu-west-2", "DescribeSecret", json!({ "SecretId": "hook" })).is_err(),
-            "another region"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_deleted_secret_can_be_restored_for_a_while() {
-        let aws = account();
-        ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "one" })).expect("created");
-        ask(&aws, "DeleteSecret", json!({ "SecretId": "hook" })).expect("deleted");
-        assert!(value(&aws, CURRENT).is_err(), "marked for deletion");
-        ask(&aws, "RestoreSecret", json!({ "SecretId": "hook" })).expect("restored");
-        assert_eq!(value(&aws, CURRENT).as_deref(), Ok("one"));
-        ask(&aws, "DeleteSecret", json!({ "SecretId": "hook", "ForceDeleteWithoutRecovery": true })).expect("deleted");
-        let gone = "Secrets Manager can't find the specified secret.";
-        assert_eq!(value(&aws, CURRENT), Err(gone.to_owned()));
-        ask(&aws, "CreateSecret", json!({ "Name": "hook", "SecretString": "two" })).expect("the name is free again");
-    }
-}
+mod tests;

@@ -13,7 +13,8 @@ class Aws:
     """One endpoint: a client of each service, and names that no other case uses."""
 
     def __init__(self, make_client):
-        self.sqs, self.events, self.dynamodb = (make_client(name) for name in ("sqs", "events", "dynamodb"))
+        self.sqs, self.events, self.dynamodb, self.sns = (
+            make_client(name) for name in ("sqs", "events", "dynamodb", "sns"))
         self._numbers = itertools.count(1)
 
     def name(self, suffix=""):
@@ -23,6 +24,9 @@ class Aws:
         if suffix == ".fifo":
             attributes["FifoQueue"] = "true"
         return self.sqs.create_queue(QueueName=self.name(suffix), Attributes=attributes)["QueueUrl"]
+
+    def topic(self):
+        return self.sns.create_topic(Name=self.name())["TopicArn"]
 
     def arn_of(self, queue):
         return self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -3,12 +3,14 @@
 use super::script::Script;
 use super::{epoch, hex_sha256, project};
 use crate::aws::codepipeline::WorkEnd;
+use crate::aws::ecr::Push;
 use crate::aws::{ACCOUNT, Event, Pace};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Status {
     InProgress,
     Succeeded,
@@ -27,7 +29,7 @@ impl Status {
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Build {
     /// `project:uuid`.
     pub(super) id: String,
@@ -82,7 +84,7 @@ impl Build {
         };
         let told_to_fail = build.variable("POINTSMAN_LOCAL_RESULT").as_deref() == Some("fail");
         if (order.fails || told_to_fail) && build.script.fails_in.is_none() {
-            build.script.fails_in = Some(("BUILD", "exit 1".to_owned()));
+            build.script.fails_in = Some(("BUILD".to_owned(), "exit 1".to_owned()));
         }
         let takes = match pace {
             Pace::Fast => super::FAST_BUILD,
@@ -112,13 +114,18 @@ impl Build {
             "CODEBUILD_RESOLVED_SOURCE_VERSION" => Some(self.commit.clone()),
             "CODEBUILD_BUILD_ID" => Some(self.id.clone()),
             "CODEBUILD_BUILD_NUMBER" => Some(self.number.to_string()),
-            "IMAGE_DIGEST" if self.pushes_image() => Some(image_digest(&self.commit)),
+            "IMAGE_DIGEST" if self.has_pushed_image() => Some(image_digest(&self.commit)),
             _ => given.map(str::to_owned).or_else(|| self.script.variables.get(name).cloned()),
         }
     }
 
-    pub(super) fn pushes_image(&self) -> bool {
-        self.status == Status::Succeeded && self.setting("environment", "privilegedMode") == true
+    /// Whether it builds an image and nothing that it does before the push fails.
+    pub(super) fn comes_to_push(&self) -> bool {
+        self.script.fails_in.is_none() && self.setting("environment", "privilegedMode") == true
+    }
+
+    fn has_pushed_image(&self) -> bool {
+        self.status == Status::Succeeded && self.comes_to_push()
     }
 
     pub(super) fn end(&mut self, status: Status, now: Timestamp) {
@@ -153,7 +160,7 @@ impl Build {
     /// The phases that the build went through, with how each ended. The whole time passes in the one it ended in.
     fn phases(&self, now: Timestamp) -> Vec<Phase> {
         let stands_in = match (self.status, &self.script.fails_in) {
-            (Status::Failed, Some((phase, _))) => *phase,
+            (Status::Failed, Some((phase, _))) => phase.as_str(),
             (Status::InProgress, _) if now <= self.started => "QUEUED",
             _ => "BUILD",
         };
@@ -305,21 +312,21 @@ impl Build {
         }
     }
 
-    pub(super) fn image_event(&self) -> Event {
-        Event {
-            source: "aws.ecr".to_owned(),
-            detail_type: "ECR Image Action".to_owned(),
-            resources: Vec::new(),
-            detail: json!({
-                "result": "SUCCESS",
-                "action-type": "PUSH",
-                "repository-name": self.variable("IMAGE_REPO_NAME").unwrap_or_else(|| self.project.clone()),
-                "image-digest": image_digest(&self.commit),
-                "image-tag": self.commit,
-                "manifest-media-type": "application/vnd.docker.distribution.manifest.v2+json",
-                "artifact-media-type": "application/vnd.docker.container.image.v1+json",
-            }),
+    /// The image that the build pushes.
+    pub(super) fn image(&self) -> Push {
+        Push {
+            repository: self.variable("IMAGE_REPO_NAME").unwrap_or_else(|| self.project.clone()),
+            digest: image_digest(&self.commit),
+            tags: vec![self.commit.clone()],
         }
+    }
+
+    /// Fails the build as a `docker push` does that ECR refuses.
+    pub(super) fn fail_push(&mut self) {
+        let Push { repository, tags, .. } = self.image();
+        let registry = format!("{ACCOUNT}.dkr.ecr.{}.amazonaws.com", self.region);
+        self.script.fails_in =
+            Some(("POST_BUILD".to_owned(), format!("docker push {registry}/{repository}:{}", tags.join(","))));
     }
 }
 
@@ -415,7 +422,7 @@ mod tests {
         assert_eq!(more["build-number"], json!(55.0));
         assert_eq!(more["phases"][0]["phase-type"], "SUBMITTED");
 
-        build.script.fails_in = Some(("INSTALL", "exit 2".to_owned()));
+        build.script.fails_in = Some(("INSTALL".to_owned(), "exit 2".to_owned()));
         build.end(Status::Failed, build.due);
         let event = build.event("COMPLETED", build.due);
         assert_eq!(event.detail["build-status"], "FAILED");
@@ -425,19 +432,18 @@ mod tests {
         assert_eq!(names, expected);
         let why = "COMMAND_EXECUTION_ERROR: Error while executing command: exit 2. Reason: exit status 2";
         assert_eq!(phases[4]["phase-context"], json!([why]));
-        assert!(!build.pushes_image(), "a failed build pushes nothing");
+        assert!(!build.comes_to_push(), "a failed build pushes nothing");
     }
 
     #[test]
     fn its_image_is_named_by_the_commit() {
         let mut build = build();
-        build.end(Status::Succeeded, build.due);
-        assert!(build.pushes_image());
-        let detail = build.image_event().detail;
-        assert_eq!(detail["repository-name"], "shop");
-        assert_eq!(detail["image-tag"], build.commit);
-        assert_eq!(detail["image-digest"], format!("sha256:{}", hex_sha256(&format!("image:{}", build.commit))));
+        assert!(build.comes_to_push());
+        let image = build.image();
+        assert_eq!(image.repository, "shop");
+        assert_eq!(image.tags, [build.commit.clone()]);
+        assert_eq!(image.digest, format!("sha256:{}", hex_sha256(&format!("image:{}", build.commit))));
         build.settings["environment"]["privilegedMode"] = json!(false);
-        assert!(!build.pushes_image(), "only a privileged project builds images");
+        assert!(!build.comes_to_push(), "only a privileged project builds images");
     }
 }

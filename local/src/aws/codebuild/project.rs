@@ -57,15 +57,34 @@ pub(super) fn declare(call: &Call, name: &str) -> Result<Value, Failure> {
     }
     required(&call.input, "serviceRole")?;
     let mut declared = made_on_first_use(&call.region, name, call.now);
-    for (key, value) in call.input.as_object().into_iter().flatten() {
-        declared[key] = value.clone();
-    }
+    take_over(&mut declared, &call.input)?;
     let privileged = call.input["environment"]["privilegedMode"].as_bool().unwrap_or(false);
     declared["environment"]["privilegedMode"] = json!(privileged);
     if declared["environment"]["environmentVariables"].is_null() {
         declared["environment"]["environmentVariables"] = json!([]);
     }
     Ok(declared)
+}
+
+/// Lays the input of CreateProject or UpdateProject over a project.
+///
+/// # Errors
+/// `InvalidInputException` for a timeout that CodeBuild does not have. Nothing is changed then.
+pub(super) fn take_over(declared: &mut Value, input: &Value) -> Result<(), Failure> {
+    for (key, longest) in [("timeoutInMinutes", 2160), ("queuedTimeoutInMinutes", 480)] {
+        let given = &input[key];
+        if !given.is_null() && !given.as_u64().is_some_and(|minutes| (5..=longest).contains(&minutes)) {
+            return Err(invalid(&format!("Invalid {key}: it must be between 5 and {longest}")));
+        }
+    }
+    for (key, value) in input.as_object().into_iter().flatten() {
+        match key.as_str() {
+            // Asked for by one name and told by another.
+            "badgeEnabled" => declared["badge"] = json!({ "badgeEnabled": value }),
+            _ => declared[key] = value.clone(),
+        }
+    }
+    Ok(())
 }
 
 /// A project that nobody declared: it builds images from GitHub.

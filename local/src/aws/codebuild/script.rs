@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use saphyr::{LoadableYamlNode, Yaml};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a buildspec comes to here, be it YAML or JSON.
@@ -9,9 +10,10 @@ use std::collections::BTreeMap;
 /// A command that is exactly `exit N` (N not 0) or `false` fails the phase it stands in; `sleep N` adds N seconds
 /// at the real pace; every other command does nothing. `env.exported-variables` are exported with the values
 /// that `env.variables` or the build's environment give them. A buildspec that is a path has no commands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Script {
-    pub(super) fails_in: Option<(&'static str, String)>,
+    /// The phase that fails, and the command that does it.
+    pub(super) fails_in: Option<(String, String)>,
     pub(super) sleeps: SignedDuration,
     pub(super) exports: Vec<String>,
     pub(super) variables: BTreeMap<String, String>,
@@ -41,7 +43,7 @@ impl Script {
         script
     }
 
-    fn obey(&mut self, phase: &'static str, command: &str) {
+    fn obey(&mut self, phase: &str, command: &str) {
         if self.fails_in.is_some() {
             return;
         }
@@ -50,7 +52,7 @@ impl Script {
         }
         let code = command.strip_prefix("exit ").and_then(|rest| rest.trim().parse::<u8>().ok());
         if command == "false" || code.is_some_and(|code| code != 0) {
-            self.fails_in = Some((phase, command.to_owned()));
+            self.fails_in = Some((phase.to_owned(), command.to_owned()));
         }
     }
 }

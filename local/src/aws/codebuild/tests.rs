@@ -156,3 +156,52 @@ async fn a_listing_comes_in_pages() {
     assert!(rest.get("nextToken").is_none());
     assert_eq!(refusal(&aws, "ListBuilds", json!({ "nextToken": "forged" })), "InvalidInputException");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_project_is_told_it_tells_again() {
+    let aws = account(Behaviour::default());
+    let mut input = project("x");
+    input["badgeEnabled"] = json!(true);
+    let made = ask(&aws, "CreateProject", input)["project"].clone();
+    assert_eq!((&made["badge"], made.get("badgeEnabled")), (&json!({ "badgeEnabled": true }), None));
+    #[rustfmt::skip]
+    let cases = [
+        ("UpdateProject", json!({ "name": "shop", "timeoutInMinutes": 4 }),          "five minutes at least"),
+        ("UpdateProject", json!({ "name": "shop", "timeoutInMinutes": 2161 }),       "a day and a half at most"),
+        ("UpdateProject", json!({ "name": "shop", "queuedTimeoutInMinutes": 481 }),  "eight hours at most"),
+        ("ListBuilds",    json!({ "sortOrder": "UP" }),                              "no such order"),
+        ("ListProjects",  json!({ "sortBy": "COLOUR" }),                             "nothing to sort by"),
+    ];
+    for (operation, input, why) in cases {
+        assert_eq!(refusal(&aws, operation, input), "InvalidInputException", "{why}");
+    }
+    assert_eq!(ask(&aws, "BatchGetProjects", json!({ "names": ["shop"] }))["projects"][0], made, "nothing changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_build_goes_on_and_ends() {
+    let aws = account(Behaviour::default());
+    ask(&aws, "CreateProject", project("phases: {install: {commands: ['exit 3']}}"));
+    let start = json!({ "projectName": "shop", "idempotencyToken": "once" });
+    let id = ask(&aws, "StartBuild", start.clone())["build"]["id"].clone();
+    let saved = aws.codebuild().save();
+    let next = Aws::new(aws.clock(), Behaviour::default(), Faults::none(), 2).unwrap();
+    next.codebuild().restore(saved.clone()).unwrap();
+    assert_eq!(next.codebuild().save(), saved, "nothing is lost, and nothing added");
+    assert_eq!(ask(&next, "StartBuild", start)["build"]["id"], id, "the token is known");
+    pass(&next, 1_000).await;
+    let build = ask(&next, "BatchGetBuilds", json!({ "ids": [id] }))["builds"][0].clone();
+    assert_eq!((&build["buildStatus"], &build["phases"][4]["phaseType"]), (&json!("FAILED"), &json!("INSTALL")));
+    assert!(next.codebuild().restore(json!({ "regions": [] })).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_operation_that_is_listed_is_there() {
+    let aws = account(Behaviour::default());
+    let listed = aws.operations()["codebuild"].clone();
+    assert!(listed.is_sorted());
+    for operation in listed {
+        let code = aws.ask("codebuild", HOME, operation, json!({})).err().map(|failure| failure.code);
+        assert_ne!(code.as_deref(), Some("NotEmulated"), "{operation}");
+    }
+}

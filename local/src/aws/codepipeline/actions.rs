@@ -3,16 +3,18 @@
 //! A tag `local:STAGE/ACTION` on the pipeline decides over an action: `fail` makes it fail, `90s` (also `5m`)
 //! makes it take that long at the real pace, `fail 90s` does both. The fast pace ignores durations.
 
+use super::approvals;
 use super::engine::{Effect, Turn};
 use super::events;
 use super::model::{ActionRun, Artifact, Ends, Execution, Outcome, Revision, Status, Verdict};
 use super::rules;
 use super::structure::Action;
-use crate::aws::codebuild::{PipelineBuild, hex_sha256};
-use crate::aws::{ACCOUNT, Pace};
+use crate::aws::codebuild::{PipelineBuild, hex_sha256, image_digest};
+use crate::aws::{ACCOUNT, Pace, codedeploy, ecs};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How long an action takes at the fast pace. Builds take [`crate::aws::codebuild::FAST_BUILD`].
 pub(super) const FAST: SignedDuration = SignedDuration::from_millis(300);
@@ -22,11 +24,18 @@ const REAL_SOURCE: SignedDuration = SignedDuration::from_secs(3);
 const REAL: SignedDuration = SignedDuration::from_secs(20);
 
 /// Starts `action` in the stage that `execution` is in.
-pub(super) fn begin(execution: &mut Execution, action: &Action, tags: &BTreeMap<String, String>, turn: &mut Turn<'_>) {
+pub(super) fn begin(
+    execution: &mut Execution,
+    action: &Arc<Action>,
+    tags: &BTreeMap<String, String>,
+    turn: &mut Turn<'_>,
+) {
     let Some(stage) = execution.inside().map(|run| run.name.clone()) else { return };
     let tag = Tag::read(tags.get(&format!("local:{stage}/{}", action.name)).map_or("", String::as_str));
     let mut run = ActionRun {
         id: turn.aws.uuid(),
+        name: action.name.clone(),
+        retried: false,
         status: Status::InProgress,
         started: turn.now,
         updated: turn.now,
@@ -39,18 +48,16 @@ pub(super) fn begin(execution: &mut Execution, action: &Action, tags: &BTreeMap<
         variables: BTreeMap::new(),
         token: None,
         updated_by: None,
-        action: action.clone(),
+        action: Arc::clone(action),
     };
-    let mut build = None;
+    let mut effect = None;
     match resolve(execution, &action.configuration) {
         Ok(resolved) => {
             run.resolved = resolved;
             match (action.category, action.provider.as_str()) {
-                ("Approval", _) => {
-                    run.token = Some(turn.aws.uuid());
-                    run.ends = Ends::WhenAnswered;
-                }
-                ("Build" | "Test", "CodeBuild") => build = prepare_build(execution, &mut run, &tag, turn),
+                ("Approval", _) => effect = approvals::ask(execution, &stage, &mut run, turn),
+                ("Build" | "Test", "CodeBuild") => effect = prepare_build(execution, &mut run, &tag, turn),
+                ("Deploy", "ECS" | "CodeDeployToECS") => effect = Some(prepare_deploy(execution, &mut run, &tag)),
                 _ => {}
             }
         }
@@ -58,7 +65,7 @@ pub(super) fn begin(execution: &mut Execution, action: &Action, tags: &BTreeMap<
     }
     execution.updated = turn.now;
     turn.effects.push(events::of_action(execution, &stage, &run, Status::InProgress));
-    turn.effects.extend(build);
+    turn.effects.extend(effect);
     if let Some(stage) = execution.stages.last_mut() {
         stage.actions.push(run);
     }
@@ -68,7 +75,6 @@ pub(super) fn begin(execution: &mut Execution, action: &Action, tags: &BTreeMap<
 pub(super) fn end(execution: &mut Execution, run: &mut ActionRun, verdict: Verdict, now: Timestamp) {
     run.updated = now;
     execution.updated = now;
-    run.token = None;
     match verdict {
         Verdict::Fails { code, message } => {
             run.status = Status::Failed;
@@ -89,7 +95,7 @@ pub(super) fn end(execution: &mut Execution, run: &mut ActionRun, verdict: Verdi
             if run.result.external_id.is_none() && run.action.category != "Source" {
                 run.result.external_id = Some(run.id.clone());
             }
-            if run.action.category == "Deploy" {
+            if run.action.category == "Deploy" && run.result.summary.is_none() {
                 run.result.summary = Some("Deployment Succeeded".to_owned());
             }
         }
@@ -132,12 +138,12 @@ impl Tag {
 }
 
 fn tag_verdict() -> Verdict {
-    Verdict::Fails { code: "JobFailed", message: "The pipeline's tag told this action to fail".to_owned() }
+    Verdict::Fails { code: "JobFailed".to_owned(), message: "The pipeline's tag told this action to fail".to_owned() }
 }
 
 fn misconfigured(run: &mut ActionRun, now: Timestamp, message: String) {
     run.ends = Ends::At(now);
-    run.verdict = Verdict::Fails { code: "ConfigurationError", message };
+    run.verdict = Verdict::Fails { code: "ConfigurationError".to_owned(), message };
 }
 
 /// Makes `run` wait for a build, and says which build to start.
@@ -169,6 +175,29 @@ fn prepare_build(execution: &Execution, run: &mut ActionRun, tag: &Tag, turn: &T
         takes: tag.takes,
     };
     Some(Effect::Build { region, build })
+}
+
+/// Makes `run` wait for a deployment, and says which one to start. The image's digest follows from the commit alone,
+/// so it is the one that a build of that commit pushed.
+fn prepare_deploy(execution: &Execution, run: &mut ActionRun, tag: &Tag) -> Effect {
+    let region = run.action.region.clone().unwrap_or_else(|| execution.structure.region.clone());
+    let setting = |key: &str| run.resolved.get(key).cloned().unwrap_or_default();
+    let (key, fails, takes) = (run.id.clone(), tag.fails, tag.takes);
+    let digest = image_digest(&primary_revision(execution, run).unwrap_or_default());
+    let image = |repository: &str| format!("{ACCOUNT}.dkr.ecr.{region}.amazonaws.com/{repository}@{digest}");
+    let effect = if run.action.provider == "ECS" {
+        let (cluster, service) = (setting("ClusterName"), setting("ServiceName"));
+        let image = image(&service);
+        let deploy = ecs::PipelineDeploy { key, cluster, service, image, container: None, fails, takes };
+        Effect::DeployService { region: region.clone(), deploy }
+    } else {
+        let (application, group) = (setting("ApplicationName"), setting("DeploymentGroupName"));
+        let image = image(&application);
+        let deploy = codedeploy::PipelineDeploy { key, application, group, image, fails, takes };
+        Effect::DeployGroup { region: region.clone(), deploy }
+    };
+    run.ends = Ends::WithWork(run.id.clone());
+    effect
 }
 
 /// The revision behind an action's primary input: `PrimarySource`, or the first.

@@ -16,7 +16,7 @@ pub(super) fn execution(execution: &Execution) -> Value {
         })
     });
     let variables = execution.variables.iter().map(|(name, value)| json!({ "name": name, "resolvedValue": value }));
-    json!({
+    let mut answer = json!({
         "pipelineName": execution.structure.pipeline,
         "pipelineVersion": execution.structure.version,
         "pipelineExecutionId": execution.id,
@@ -25,8 +25,21 @@ pub(super) fn execution(execution: &Execution) -> Value {
         "variables": variables.collect::<Vec<_>>(),
         "trigger": trigger(execution),
         "executionMode": execution.structure.mode,
-        "executionType": "STANDARD",
-    })
+        "executionType": kind(execution),
+    });
+    set_rollback(&mut answer, execution);
+    answer
+}
+
+/// As `executionType`.
+fn kind(execution: &Execution) -> &'static str {
+    if execution.rollback_to.is_some() { "ROLLBACK" } else { "STANDARD" }
+}
+
+fn set_rollback(answer: &mut Value, execution: &Execution) {
+    if let Some(target) = &execution.rollback_to {
+        answer["rollbackMetadata"] = json!({ "rollbackTargetPipelineExecutionId": target });
+    }
 }
 
 /// As `PipelineExecutionSummary` of ListPipelineExecutions.
@@ -38,8 +51,9 @@ pub(super) fn summary(execution: &Execution) -> Value {
         "lastUpdateTime": epoch(execution.updated),
         "trigger": trigger(execution),
         "executionMode": execution.structure.mode,
-        "executionType": "STANDARD",
+        "executionType": kind(execution),
     });
+    set_rollback(&mut answer, execution);
     // Absent until the source action has ended.
     if !execution.revisions.is_empty() {
         answer["sourceRevisions"] = execution
@@ -113,11 +127,12 @@ pub(super) fn action(execution: &Execution, stage: &StageRun, run: &ActionRun) -
 /// As the output of GetPipelineState: the last known state of each stage, whosever it is.
 pub(super) fn state(pipeline: &Pipeline) -> Value {
     let structure = &pipeline.structure;
+    let parallel = structure.mode == "PARALLEL";
     let stages = structure.stages.iter().enumerate().map(|(index, stage)| {
         let actions = stage.actions.iter().map(|action| {
             let mut answer = json!({ "actionName": action.name });
             if let Some((execution, run)) = pipeline.latest_action(&stage.name, &action.name) {
-                answer["latestExecution"] = latest(run);
+                answer["latestExecution"] = latest(run, parallel);
                 set(&mut answer, "entityUrl", run.result.url.as_deref());
                 let its = |revision: &&Revision| action.category == "Source" && revision.action == action.name;
                 if let Some(revision) = execution.revisions.iter().find(its) {
@@ -133,10 +148,10 @@ pub(super) fn state(pipeline: &Pipeline) -> Value {
         });
         let mut answer = json!({
             "stageName": stage.name,
-            "inboundTransitionState": { "enabled": true },
+            "inboundTransitionState": transition(pipeline, &stage.name),
             "actionStates": actions.collect::<Vec<_>>(),
         });
-        let waiting = pipeline.executions.iter().filter(|execution| execution.place == Place::Waiting(index));
+        let waiting = pipeline.running().filter(|execution| execution.place == Place::Waiting(index));
         let inbound: Vec<Value> = waiting.map(|execution| of_stage(execution, execution.status)).collect();
         if let Some(last) = inbound.last() {
             answer["inboundExecution"] = last.clone();
@@ -144,6 +159,7 @@ pub(super) fn state(pipeline: &Pipeline) -> Value {
         }
         if let Some((execution, run)) = pipeline.latest(&stage.name) {
             answer["latestExecution"] = of_stage(execution, run.status);
+            set_retries(&mut answer, run);
         }
         answer
     });
@@ -157,18 +173,47 @@ pub(super) fn state(pipeline: &Pipeline) -> Value {
 }
 
 fn of_stage(execution: &Execution, status: Status) -> Value {
-    json!({ "pipelineExecutionId": execution.id, "status": status.name(), "type": "STANDARD" })
+    json!({ "pipelineExecutionId": execution.id, "status": status.name(), "type": kind(execution) })
 }
 
-/// As `ActionExecution` of GetPipelineState.
-fn latest(run: &ActionRun) -> Value {
+/// As `TransitionState`: of the inbound transition, the only one that is shown.
+fn transition(pipeline: &Pipeline, stage: &str) -> Value {
+    let Some(said) = pipeline.transitions.get(stage).and_then(|both| both.inbound.as_ref()) else {
+        return json!({ "enabled": true });
+    };
+    let mut answer = json!({
+        "enabled": said.disabled.is_none(),
+        "lastChangedBy": said.by,
+        "lastChangedAt": epoch(said.at),
+    });
+    set(&mut answer, "disabledReason", said.disabled.as_deref());
+    answer
+}
+
+fn set_retries(answer: &mut Value, run: &StageRun) {
+    let retries = run.retries;
+    if retries.automatic + retries.manual == 0 {
+        return;
+    }
+    let by = if retries.last_was_automatic { "AutomatedStageRetry" } else { "ManualStageRetry" };
+    let mut shown = json!({ "latestRetryTrigger": by });
+    for (key, count) in [("autoStageRetryAttempt", retries.automatic), ("manualStageRetryAttempt", retries.manual)] {
+        if count > 0 {
+            shown[key] = json!(count);
+        }
+    }
+    answer["retryStageMetadata"] = shown;
+}
+
+/// As `ActionExecution` of GetPipelineState. In mode PARALLEL it shows no token.
+fn latest(run: &ActionRun, parallel: bool) -> Value {
     let mut answer = json!({
         "actionExecutionId": run.id,
         "status": run.status.name(),
         "lastStatusChange": epoch(run.updated),
     });
     set(&mut answer, "summary", run.result.summary.as_deref().filter(|text| !text.is_empty()));
-    set(&mut answer, "token", run.token.as_deref());
+    set(&mut answer, "token", run.token.as_deref().filter(|_| run.status == Status::InProgress && !parallel));
     set(&mut answer, "lastUpdatedBy", run.updated_by.as_deref());
     set(&mut answer, "externalExecutionId", run.result.external_id.as_deref());
     set(&mut answer, "externalExecutionUrl", run.result.url.as_deref());

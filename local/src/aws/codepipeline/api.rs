@@ -1,15 +1,16 @@
 //! The operations, each from its input to its answer. What a change moves is the engine's business.
 
+use super::approvals::Answer;
 use super::engine::{Start, Turn};
 use super::input;
-use super::model::{Execution, Override, Pipeline, Trigger};
-use super::structure::{self, Structure};
+use super::model::{Execution, Override, Pipeline, Transition, Trigger};
+use super::structure::{self, Scope, Structure};
 use super::{Region, answers};
 use crate::aws::codebuild::epoch;
 use crate::aws::{ACCOUNT, Aws, Call, Failure};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How many tags a pipeline may have. Source: Quotas in AWS CodePipeline.
@@ -37,7 +38,10 @@ pub(super) fn create(
         versions: vec![shown],
         structure: Arc::new(structure),
         tags,
+        transitions: BTreeMap::new(),
         executions: Vec::new(),
+        index: BTreeMap::new(),
+        open: BTreeSet::new(),
         tokens: BTreeMap::new(),
     };
     here.insert(name, pipeline);
@@ -51,7 +55,7 @@ pub(super) fn create_and_start(here: &mut Region, turn: &mut Turn<'_>, call: &Ca
     if let Some(pipeline) = pipeline
         && let Ok(variables) = resolve_variables(&pipeline.structure, &[])
     {
-        let trigger = Trigger { kind: "CreatePipeline", detail: call.caller.clone() };
+        let trigger = Trigger { kind: "CreatePipeline".to_owned(), detail: call.caller.clone() };
         pipeline.start(turn, Start { trigger, variables, overrides: Vec::new() });
     }
     Ok(answer)
@@ -129,13 +133,10 @@ pub(super) fn start(
     if let Some(id) = honoured.and_then(|token| pipeline.tokens.get(token)) {
         return Ok(json!({ "pipelineExecutionId": id }));
     }
-    if pipeline.executions.iter().filter(|execution| execution.status.is_open()).count() >= limit {
-        return Err(Failure::sender(
-            "ConcurrentPipelineExecutionsLimitExceededException",
-            "The pipeline has reached the limit for concurrent pipeline executions.",
-        ));
+    if pipeline.open.len() >= limit {
+        return Err(too_many_executions());
     }
-    let trigger = Trigger { kind: "StartPipelineExecution", detail: call.caller.clone() };
+    let trigger = Trigger { kind: "StartPipelineExecution".to_owned(), detail: call.caller.clone() };
     let id = pipeline.start(turn, Start { trigger, variables, overrides });
     if let Some(token) = honoured {
         pipeline.tokens.insert(token.to_owned(), id.clone());
@@ -150,6 +151,70 @@ pub(super) fn stop(here: &mut Region, turn: &mut Turn<'_>, call: &Call) -> Resul
     let pipeline = here.get_mut(name).ok_or_else(|| no_pipeline(name))?;
     pipeline.stop(turn, id, input::is_set(&call.input, "abandon"), reason.to_owned())?;
     Ok(json!({ "pipelineExecutionId": id }))
+}
+
+/// RollbackStage: a new execution of type ROLLBACK.
+pub(super) fn roll_back(here: &mut Region, turn: &mut Turn<'_>, call: &Call) -> Result<Value, Failure> {
+    let name = input::required(&call.input, "", "pipelineName", &input::NAME)?;
+    let stage = input::required(&call.input, "", "stageName", &input::NAME)?;
+    let target = input::required(&call.input, "", "targetPipelineExecutionId", &input::EXECUTION_ID)?;
+    let pipeline = here.get_mut(name).ok_or_else(|| no_pipeline(name))?;
+    let id = pipeline.roll_back(turn, stage, target, &call.caller)?;
+    Ok(json!({ "pipelineExecutionId": id }))
+}
+
+/// RetryStageExecution: the same execution goes on.
+pub(super) fn retry(here: &mut Region, turn: &mut Turn<'_>, call: &Call, limit: usize) -> Result<Value, Failure> {
+    let name = input::required(&call.input, "", "pipelineName", &input::NAME)?;
+    let stage = input::required(&call.input, "", "stageName", &input::NAME)?;
+    let id = input::required(&call.input, "", "pipelineExecutionId", &input::EXECUTION_ID)?;
+    let mode = input::one_of(&call.input, "", "retryMode", &Scope::NAMES)?;
+    let mode = mode.ok_or_else(|| input::invalid("null", "retryMode", "Member must not be null"))?;
+    let pipeline = here.get_mut(name).ok_or_else(|| no_pipeline(name))?;
+    if pipeline.open.len() >= limit {
+        return Err(too_many_executions());
+    }
+    pipeline.retry(turn, stage, id, Scope::named(mode))?;
+    Ok(json!({ "pipelineExecutionId": id }))
+}
+
+/// PutApprovalResult: answers an approval, once.
+pub(super) fn answer(here: &mut Region, turn: &mut Turn<'_>, call: &Call) -> Result<Value, Failure> {
+    let given = &call.input;
+    let name = input::required(given, "", "pipelineName", &input::NAME)?;
+    let stage = input::required(given, "", "stageName", &input::NAME)?;
+    let action = input::required(given, "", "actionName", &input::NAME)?;
+    let summary = input::required(&given["result"], "result", "summary", &input::SUMMARY)?;
+    let status = input::one_of(&given["result"], "result", "status", &["Approved", "Rejected"])?;
+    let status = status.ok_or_else(|| input::invalid("null", "result.status", "Member must not be null"))?;
+    let token = input::required(given, "", "token", &input::APPROVAL_TOKEN)?;
+    let pipeline = here.get_mut(name).ok_or_else(|| no_pipeline(name))?;
+    let answer = Answer { stage, action, token, approved: status == "Approved", summary, by: &call.caller };
+    pipeline.answer(turn, &answer)?;
+    Ok(json!({ "approvedAt": epoch(call.now) }))
+}
+
+/// DisableStageTransition and EnableStageTransition. Whoever waited enters when it is enabled.
+pub(super) fn set_transition(here: &mut Region, turn: &mut Turn<'_>, call: &Call) -> Result<Value, Failure> {
+    let given = &call.input;
+    let name = input::required(given, "", "pipelineName", &input::NAME)?;
+    let stage = input::required(given, "", "stageName", &input::NAME)?;
+    let which = input::one_of(given, "", "transitionType", &["Inbound", "Outbound"])?;
+    let which = which.ok_or_else(|| input::invalid("null", "transitionType", "Member must not be null"))?;
+    let disabled = match call.operation.as_str() {
+        "DisableStageTransition" => Some(input::required(given, "", "reason", &input::DISABLED_REASON)?.to_owned()),
+        _ => None,
+    };
+    let pipeline = here.get_mut(name).ok_or_else(|| no_pipeline(name))?;
+    pipeline.stage_index(stage)?;
+    let said = Transition { disabled, by: call.caller.clone(), at: call.now };
+    let both = pipeline.transitions.entry(stage.to_owned()).or_default();
+    match which {
+        "Inbound" => both.inbound = Some(said),
+        _ => both.outbound = Some(said),
+    }
+    pipeline.settle(turn);
+    Ok(json!({}))
 }
 
 pub(super) fn get_execution(here: &Region, call: &Call) -> Result<Value, Failure> {
@@ -172,8 +237,12 @@ pub(super) fn list_executions(here: &Region, call: &Call) -> Result<Value, Failu
 pub(super) fn list_actions(here: &Region, call: &Call) -> Result<Value, Failure> {
     let pipeline = named(here, call, "pipelineName")?;
     let filter = &call.input["filter"];
-    // `latestInPipelineExecution` differs from the plain filter only after a retry.
-    let filter = Some(&filter["latestInPipelineExecution"]).filter(|latest| latest.is_object()).unwrap_or(filter);
+    let latest = &filter["latestInPipelineExecution"];
+    let range = match latest.is_object() {
+        true => input::one_of(latest, "filter.latestInPipelineExecution", "startTimeRange", &["Latest", "All"])?,
+        false => None,
+    };
+    let filter = if latest.is_object() { latest } else { filter };
     let id = input::optional(filter, "filter", "pipelineExecutionId", &input::EXECUTION_ID)?;
     if let Some(id) = id {
         pipeline.execution(id).ok_or_else(|| no_execution(pipeline, id))?;
@@ -181,7 +250,8 @@ pub(super) fn list_actions(here: &Region, call: &Call) -> Result<Value, Failure>
     let mut runs = Vec::new();
     for execution in pipeline.executions.iter().filter(|execution| id.is_none_or(|id| execution.id == id)) {
         for stage in &execution.stages {
-            runs.extend(stage.actions.iter().map(|run| (execution, stage, run)));
+            let wanted = stage.actions.iter().filter(|run| range != Some("Latest") || !run.retried);
+            runs.extend(wanted.map(|run| (execution, stage, run)));
         }
     }
     runs.sort_by_key(|(_, _, run)| run.started);
@@ -197,7 +267,7 @@ pub(super) fn get_state(here: &Region, call: &Call) -> Result<Value, Failure> {
 pub(super) fn tag(here: &mut Region, call: &Call) -> Result<Value, Failure> {
     let more = read_tags(&call.input["tags"])?;
     let tags = &mut by_arn(here, call)?.tags;
-    if tags.keys().chain(more.keys()).collect::<std::collections::BTreeSet<_>>().len() > MOST_TAGS {
+    if tags.keys().chain(more.keys()).collect::<BTreeSet<_>>().len() > MOST_TAGS {
         return Err(too_many_tags());
     }
     tags.extend(more);
@@ -302,7 +372,7 @@ fn read_overrides(structure: &Structure, given: &[Value]) -> Result<Vec<Override
         if overrides.iter().any(|known| known.action == action && known.kind == kind) {
             return Err(refused(format!("Source action {action} has more than one override of type {kind}")));
         }
-        overrides.push(Override { action, kind, value });
+        overrides.push(Override { action, kind: kind.to_owned(), value });
     }
     Ok(overrides)
 }
@@ -320,6 +390,13 @@ fn no_execution(pipeline: &Pipeline, id: &str) -> Failure {
 
 fn refused(message: String) -> Failure {
     Failure::sender("ValidationException", message)
+}
+
+fn too_many_executions() -> Failure {
+    Failure::sender(
+        "ConcurrentPipelineExecutionsLimitExceededException",
+        "The pipeline has reached the limit for concurrent pipeline executions.",
+    )
 }
 
 fn too_many_tags() -> Failure {

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 /// An execution's event for the status that it has now.
 pub(super) fn of_pipeline(execution: &Execution) -> Effect {
-    let mut detail = common(execution, execution.started, execution.status);
-    if execution.status == Status::InProgress {
+    let resumed = execution.status == Status::InProgress && execution.attempt > 1;
+    let state = if resumed { "RESUMED" } else { execution.status.state() };
+    let mut detail = common(execution, execution.started, state);
+    if execution.status == Status::InProgress && execution.attempt == 1 {
         detail["execution-trigger"] =
             json!({ "trigger-type": execution.trigger.kind, "trigger-detail": execution.trigger.detail });
     }
@@ -25,7 +27,9 @@ pub(super) fn of_pipeline(execution: &Execution) -> Effect {
 
 /// A stage's event for the status that it has now.
 pub(super) fn of_stage(execution: &Execution, run: &StageRun) -> Effect {
-    let mut detail = common(execution, run.started, run.status);
+    let resumed = run.status == Status::InProgress && run.retries.automatic + run.retries.manual > 0;
+    let state = if resumed { "RESUMED" } else { run.status.state() };
+    let mut detail = common(execution, run.started, state);
     detail["stage"] = json!(run.name);
     emit(execution, "Stage", detail)
 }
@@ -33,7 +37,7 @@ pub(super) fn of_stage(execution: &Execution, run: &StageRun) -> Effect {
 /// An action's event. `state` is told apart from the action's status, which has fewer values.
 pub(super) fn of_action(execution: &Execution, stage: &str, run: &ActionRun, state: Status) -> Effect {
     let action = &run.action;
-    let mut detail = common(execution, run.started, state);
+    let mut detail = common(execution, run.started, state.state());
     detail["stage"] = json!(stage);
     detail["action-execution-id"] = json!(run.id);
     detail["action"] = json!(action.name);
@@ -55,7 +59,7 @@ pub(super) fn of_action(execution: &Execution, stage: &str, run: &ActionRun, sta
             ("external-execution-url", result.url.clone()),
             ("external-execution-summary", result.summary.clone()),
             ("external-execution-id", result.external_id.clone()),
-            ("error-code", result.error.as_ref().map(|(code, _)| (*code).to_owned())),
+            ("error-code", result.error.as_ref().map(|(code, _)| code.clone())),
         ];
         let known = parts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?))));
         detail["execution-result"] = Value::Object(known.collect());
@@ -63,14 +67,14 @@ pub(super) fn of_action(execution: &Execution, stage: &str, run: &ActionRun, sta
     emit(execution, "Action", detail)
 }
 
-fn common(execution: &Execution, started: Timestamp, state: Status) -> Value {
+fn common(execution: &Execution, started: Timestamp, state: &str) -> Value {
     json!({
         "pipeline": execution.structure.pipeline,
         "execution-id": execution.id,
         "start-time": started.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-        "state": state.state(),
+        "state": state,
         "version": execution.structure.version as f64,
-        "pipeline-execution-attempt": 1.0,
+        "pipeline-execution-attempt": f64::from(execution.attempt),
     })
 }
 

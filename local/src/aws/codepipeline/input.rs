@@ -61,6 +61,15 @@ pub(super) const TOKEN: Text =
 pub(super) const REVISION: Text = Text { min: 1, max: 1500, pattern: ".*", allows: any };
 /// Why somebody stops an execution.
 pub(super) const REASON: Text = Text { min: 0, max: 200, pattern: ".*", allows: any };
+/// Why somebody disables a transition.
+pub(super) const DISABLED_REASON: Text = Text {
+    min: 1,
+    max: 300,
+    pattern: "[a-zA-Z0-9!@ \\(\\)\\.\\*\\?\\-]+",
+    allows: |c| c.is_ascii_alphanumeric() || "!@ ().*?-".contains(c),
+};
+/// What an approver says.
+pub(super) const SUMMARY: Text = Text { min: 0, max: 512, pattern: ".*", allows: any };
 /// Ids of executions. Their exact form is checked by looking them up.
 pub(super) const EXECUTION_ID: Text = Text {
     min: 36,
@@ -68,6 +77,8 @@ pub(super) const EXECUTION_ID: Text = Text {
     pattern: "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     allows: |c| matches!(c, '0'..='9' | 'a'..='f' | '-'),
 };
+/// Tokens of approvals, which are UUIDs too.
+pub(super) const APPROVAL_TOKEN: Text = EXECUTION_ID;
 /// ARNs of roles.
 pub(super) const ROLE: Text =
     Text { min: 1, max: 1024, pattern: "arn:aws(-[\\w]+)*:iam::[0-9]{12}:role/.*", allows: any };

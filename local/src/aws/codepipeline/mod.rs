@@ -1,19 +1,20 @@
-//! CodePipeline: pipelines of type V1 and V2 in mode SUPERSEDED, stage by stage and action by action.
+//! CodePipeline: pipelines of type V1 and V2 in every execution mode, stage by stage and action by action.
 //!
-//! `structure` and `rules` read declarations, `model` is the state, `engine` and `actions` move it, `events` and
-//! `answers` show it, `api` has the operations. This file holds the lock, and is the only one that reaches out:
-//! it performs what a turn of the engine asks for once the lock is released.
+//! `structure` and `rules` read declarations, `model` is the state, `engine`, `actions`, `approvals` and `rollback`
+//! move it, `events` and `answers` show it, `api` has the operations. This file holds the lock, and is the only one
+//! that reaches out: it performs what a turn of the engine asks for once the lock is released.
 //!
-//! Not here yet, and refused by name: modes QUEUED and PARALLEL, answers to approvals, rollbacks, retries, stage
-//! conditions and disabled transitions. An approval action is started and waits; only a stop ends it.
+//! Not here, and refused by name: stage conditions with rules, custom actions and their jobs, webhooks.
 
 mod actions;
 mod answers;
 mod api;
+mod approvals;
 mod engine;
 mod events;
 mod input;
 mod model;
+mod rollback;
 mod rules;
 mod structure;
 #[cfg(test)]
@@ -22,7 +23,9 @@ mod tests;
 use super::{Aws, Call, Failure, Service, lock};
 use engine::{Effect, Turn};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -53,7 +56,7 @@ pub struct CodePipeline {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct State {
     regions: BTreeMap<String, Region>,
     limit: Option<usize>,
@@ -87,26 +90,75 @@ impl CodePipeline {
         self.perform(turn);
     }
 
+    /// Everything, as JSON.
+    pub(crate) fn save(&self) -> Value {
+        serde_json::to_value(&*lock(&self.state)).unwrap_or_default()
+    }
+
+    /// Goes on from what [`CodePipeline::save`] has said. Structures are read from their declarations again.
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        let mut state: State = serde_json::from_value(saved)?;
+        for (region, pipelines) in &mut state.regions {
+            for pipeline in pipelines.values_mut() {
+                pipeline.read_structures(region).map_err(|refusal| serde_json::Error::custom(refusal.message))?;
+            }
+        }
+        *lock(&self.state) = state;
+        Ok(())
+    }
+
     /// Does what a turn asked for. The lock must not be held: events come back through other services.
     fn perform(&self, turn: Turn<'_>) {
         let aws = turn.aws;
-        let mut refused = Vec::new();
         for effect in turn.effects {
-            match effect {
-                Effect::Emit { region, event } => aws.emit(&region, event),
+            let (key, began) = match effect {
+                Effect::Emit { region, event } => {
+                    aws.emit(&region, event);
+                    continue;
+                }
                 Effect::Build { region, build } => {
                     let id = format!("{}:{}", build.project, build.uuid);
-                    if let Err(refusal) = aws.codebuild().start_for_pipeline(aws, &region, build) {
-                        let summary = format!("Error calling startBuild: {} ({})", refusal.message, refusal.code);
-                        refused.push(WorkEnd { id, succeeded: false, summary, exported: BTreeMap::new() });
-                    }
+                    let began = aws.codebuild().start_for_pipeline(aws, &region, build);
+                    (id, began.map(|_| None).map_err(|refusal| worded("Error calling startBuild", &refusal)))
+                }
+                Effect::DeployService { region, deploy } => {
+                    let key = deploy.key.clone();
+                    let began = aws.ecs().deploy_for_pipeline(aws, &region, deploy);
+                    (key, began.map(Some).map_err(|refusal| worded("The deployment could not begin", &refusal)))
+                }
+                Effect::DeployGroup { region, deploy } => {
+                    let key = deploy.key.clone();
+                    let began = aws.codedeploy().deploy_for_pipeline(aws, &region, deploy);
+                    (key, began.map(Some).map_err(|refusal| worded("Deployment creation failed", &refusal)))
+                }
+                Effect::Notify { key, topic, subject, message } => {
+                    let region = topic.split(':').nth(3).unwrap_or_default().to_owned();
+                    let input = json!({ "TopicArn": topic, "Subject": subject, "Message": message });
+                    let told = aws.ask("sns", &region, "Publish", input);
+                    (key, told.map(|_| None).map_err(|refusal| worded("The topic could not be told", &refusal)))
+                }
+            };
+            match began {
+                Ok(None) => {}
+                Ok(Some(external_id)) => self.work_began(&key, &external_id),
+                Err(summary) => {
+                    let end = WorkEnd { id: key, succeeded: false, summary, exported: BTreeMap::new() };
+                    self.work_ended(aws, &end);
                 }
             }
         }
-        for end in refused {
-            self.work_ended(aws, &end);
+    }
+
+    fn work_began(&self, key: &str, external_id: &str) {
+        for pipeline in lock(&self.state).regions.values_mut().flat_map(BTreeMap::values_mut) {
+            pipeline.work_began(key, external_id);
         }
     }
+}
+
+/// What an action says that another service has refused.
+fn worded(what: &str, refusal: &Failure) -> String {
+    format!("{what}: {} ({})", refusal.message, refusal.code)
 }
 
 impl Service for CodePipeline {
@@ -124,6 +176,10 @@ impl Service for CodePipeline {
                 "ListPipelines" => api::list(here, call),
                 "StartPipelineExecution" => api::start(here, &mut turn, call, aws, limit),
                 "StopPipelineExecution" => api::stop(here, &mut turn, call),
+                "RetryStageExecution" => api::retry(here, &mut turn, call, limit),
+                "RollbackStage" => api::roll_back(here, &mut turn, call),
+                "PutApprovalResult" => api::answer(here, &mut turn, call),
+                "DisableStageTransition" | "EnableStageTransition" => api::set_transition(here, &mut turn, call),
                 "GetPipelineExecution" => api::get_execution(here, call),
                 "ListPipelineExecutions" => api::list_executions(here, call),
                 "ListActionExecutions" => api::list_actions(here, call),
@@ -136,6 +192,30 @@ impl Service for CodePipeline {
         };
         self.perform(turn);
         answer
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "CreatePipeline",
+            "DeletePipeline",
+            "DisableStageTransition",
+            "EnableStageTransition",
+            "GetPipeline",
+            "GetPipelineExecution",
+            "GetPipelineState",
+            "ListActionExecutions",
+            "ListPipelineExecutions",
+            "ListPipelines",
+            "ListTagsForResource",
+            "PutApprovalResult",
+            "RetryStageExecution",
+            "RollbackStage",
+            "StartPipelineExecution",
+            "StopPipelineExecution",
+            "TagResource",
+            "UntagResource",
+            "UpdatePipeline",
+        ]
     }
 
     fn next_due(&self) -> Option<Timestamp> {

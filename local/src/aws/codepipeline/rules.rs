@@ -1,6 +1,6 @@
 //! Which structures CodePipeline accepts: the order of stages, the flow of artifacts, the known action types.
 
-use super::structure::{Action, Structure};
+use super::structure::{Action, OnFailure, Structure};
 use crate::aws::Failure;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -69,8 +69,7 @@ const fn kind(
 /// Checks a structure that has been read.
 ///
 /// # Errors
-/// `InvalidStructureException`, `InvalidStageDeclarationException` or `InvalidActionDeclarationException`; and
-/// `NotEmulated` for a mode that this emulation has not.
+/// `InvalidStructureException`, `InvalidStageDeclarationException` or `InvalidActionDeclarationException`.
 pub(super) fn check(structure: &Structure, declared: &Value) -> Result<(), Failure> {
     check_stages(structure)?;
     for stage in &structure.stages {
@@ -80,11 +79,33 @@ pub(super) fn check(structure: &Structure, declared: &Value) -> Result<(), Failu
     }
     check_artifacts(structure)?;
     check_references(structure)?;
-    check_version_two(structure, declared)?;
-    match structure.mode {
-        "SUPERSEDED" => Ok(()),
-        other => Err(Failure::not_emulated("CodePipeline", &format!("executionMode {other}"))),
+    check_failures(structure)?;
+    check_version_two(structure, declared)
+}
+
+/// A pipeline in mode PARALLEL cannot roll a stage back, and a source stage has nothing to roll back to.
+///
+/// Source: CodePipeline user guide, "Set or change the pipeline execution mode" and "Configuring stage rollback".
+fn check_failures(structure: &Structure) -> Result<(), Failure> {
+    for (index, stage) in structure.stages.iter().enumerate() {
+        let name = &stage.name;
+        if stage.on_failure != OnFailure::Fail && structure.kind != "V2" {
+            return Err(wrong(format!("Stage {name} has onFailure, which is only supported for pipelines of type V2")));
+        }
+        if stage.on_failure == OnFailure::RollBack && structure.mode == "PARALLEL" {
+            return Err(wrong(format!("Stage {name} cannot roll back on failure: the execution mode is PARALLEL")));
+        }
+        if stage.on_failure == OnFailure::RollBack && index == 0 {
+            return Err(wrong(format!("Stage {name} cannot roll back on failure: it is the source stage")));
+        }
+        let timed =
+            |action: &&std::sync::Arc<Action>| action.timeout_minutes.is_some() && action.category != "Approval";
+        if let Some(action) = stage.actions.iter().find(timed) {
+            let message = format!("Action '{}' has timeoutInMinutes, which only Approval actions have", action.name);
+            return Err(Failure::sender("InvalidActionDeclarationException", message));
+        }
     }
+    Ok(())
 }
 
 fn check_stages(structure: &Structure) -> Result<(), Failure> {
@@ -151,7 +172,8 @@ fn groups(structure: &Structure) -> impl Iterator<Item = (&str, Vec<&Action>)> {
     structure.stages.iter().flat_map(|stage| {
         let orders: BTreeSet<u64> = stage.actions.iter().map(|action| action.run_order).collect();
         orders.into_iter().map(|order| {
-            (stage.name.as_str(), stage.actions.iter().filter(|action| action.run_order == order).collect())
+            let actions = stage.actions.iter().map(AsRef::as_ref);
+            (stage.name.as_str(), actions.filter(|action: &&Action| action.run_order == order).collect())
         })
     })
 }

@@ -5,19 +5,23 @@ use super::rules;
 use crate::aws::Failure;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How long an approval may take at least and at most, in minutes. Source: `ActionTimeout` of the API's model.
+const APPROVAL_MINUTES: std::ops::RangeInclusive<u64> = 5..=86_400;
 
 /// The most stages, and actions per stage, that are read. Source: Quotas in AWS CodePipeline.
 const MOST_PARTS: usize = 50;
 
 /// One version of a pipeline. It never changes: an edit makes another.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Structure {
     pub(super) pipeline: String,
     pub(super) region: String,
     pub(super) version: u64,
     /// `V1` or `V2`.
     pub(super) kind: &'static str,
-    /// `SUPERSEDED`, the only one so far.
+    /// `SUPERSEDED`, `QUEUED` or `PARALLEL`.
     pub(super) mode: &'static str,
     /// Where artifacts are said to be.
     pub(super) bucket: String,
@@ -29,10 +33,37 @@ pub(super) struct Structure {
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) name: String,
-    pub(super) actions: Vec<Action>,
+    pub(super) actions: Vec<Arc<Action>>,
+    pub(super) on_failure: OnFailure,
 }
 
-#[derive(Debug, Clone)]
+/// What a stage does by itself when it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnFailure {
+    Fail,
+    /// Rolls back to the newest execution that succeeded in it.
+    RollBack,
+    /// Tries once more, and once only.
+    Retry(Scope),
+}
+
+/// Which actions a retry runs again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    FailedActions,
+    AllActions,
+}
+
+impl Scope {
+    /// Reads `FAILED_ACTIONS` or `ALL_ACTIONS`.
+    pub(super) const NAMES: [&'static str; 2] = ["FAILED_ACTIONS", "ALL_ACTIONS"];
+
+    pub(super) fn named(name: &str) -> Self {
+        if name == "ALL_ACTIONS" { Self::AllActions } else { Self::FailedActions }
+    }
+}
+
+#[derive(Debug, Default)]
 pub(super) struct Action {
     pub(super) name: String,
     pub(super) category: &'static str,
@@ -46,6 +77,8 @@ pub(super) struct Action {
     pub(super) namespace: Option<String>,
     pub(super) region: Option<String>,
     pub(super) role: Option<String>,
+    /// Of approvals: after how many minutes nobody's answer counts any more.
+    pub(super) timeout_minutes: Option<u64>,
 }
 
 impl Action {
@@ -70,7 +103,7 @@ impl Structure {
 
     /// The source action called `name`.
     pub(super) fn source(&self, name: &str) -> Option<&Action> {
-        self.stages.first()?.actions.iter().find(|action| action.name == name)
+        self.stages.first()?.actions.iter().find(|action| action.name == name).map(AsRef::as_ref)
     }
 }
 
@@ -145,8 +178,12 @@ fn read_variables(declared: &Value) -> Result<Vec<(String, Option<String>)>, Fai
 
 fn read_stage(stage: &Value, path: &str) -> Result<Stage, Failure> {
     let name = input::required(stage, path, "name", &input::NAME)?.to_owned();
-    for later in ["beforeEntry", "onSuccess", "onFailure"] {
-        if !stage[later].is_null() {
+    for (later, condition) in [
+        ("beforeEntry", &stage["beforeEntry"]),
+        ("onSuccess", &stage["onSuccess"]),
+        ("onFailure.conditions", &stage["onFailure"]["conditions"]),
+    ] {
+        if !condition.is_null() {
             return Err(Failure::not_emulated("CodePipeline", &format!("stage condition {later} (stage {name})")));
         }
     }
@@ -155,9 +192,25 @@ fn read_stage(stage: &Value, path: &str) -> Result<Stage, Failure> {
     }
     let mut actions = Vec::new();
     for (index, action) in input::list(stage, path, "actions", MOST_PARTS)?.iter().enumerate() {
-        actions.push(read_action(action, &format!("{path}.actions.{}.member", index + 1))?);
+        actions.push(Arc::new(read_action(action, &format!("{path}.actions.{}.member", index + 1))?));
     }
-    Ok(Stage { name, actions })
+    let on_failure = read_on_failure(&stage["onFailure"], &input::join(path, "onFailure"))?;
+    Ok(Stage { name, actions, on_failure })
+}
+
+fn read_on_failure(declared: &Value, path: &str) -> Result<OnFailure, Failure> {
+    let result = input::one_of(declared, path, "result", &["ROLLBACK", "FAIL", "RETRY", "SKIP"])?;
+    let retry = &declared["retryConfiguration"];
+    let mode = input::one_of(retry, &input::join(path, "retryConfiguration"), "retryMode", &Scope::NAMES)?;
+    match result {
+        Some("ROLLBACK") => Ok(OnFailure::RollBack),
+        Some("RETRY") => Ok(OnFailure::Retry(Scope::named(mode.unwrap_or_default()))),
+        Some("SKIP") => {
+            let message = "The result SKIP is only supported for beforeEntry conditions";
+            Err(Failure::sender("InvalidStageDeclarationException", message))
+        }
+        _ => Ok(OnFailure::Fail),
+    }
 }
 
 fn read_action(action: &Value, path: &str) -> Result<Action, Failure> {
@@ -190,6 +243,13 @@ fn read_action(action: &Value, path: &str) -> Result<Action, Failure> {
         namespace: owned("namespace", &input::NAMESPACE)?,
         region: owned("region", &input::REGION)?,
         role: owned("roleArn", &input::ROLE)?,
+        timeout_minutes: input::number(
+            action,
+            path,
+            "timeoutInMinutes",
+            *APPROVAL_MINUTES.start(),
+            *APPROVAL_MINUTES.end(),
+        )?,
     })
 }
 

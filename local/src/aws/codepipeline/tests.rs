@@ -11,6 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+mod approvals;
+mod going_back;
+mod modes;
+mod saved;
+
 const HOME: &str = "us-east-1";
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -56,10 +61,14 @@ fn shop() -> Value {
         "configuration": { "ProjectName": "shop", "EnvironmentVariables":
             r##"[{"name":"SERVICE","value":"#{variables.SERVICE}"},{"name":"C","value":"#{Code.CommitId}"}]"## },
     });
-    let deploy = json!({
-        "inputArtifacts": [{ "name": "Built" }],
-        "configuration": { "ClusterName": "shop", "ServiceName": "#{variables.SERVICE}" },
-    });
+    let deploy = |service: &str| {
+        json!({
+            "inputArtifacts": [{ "name": "Built" }],
+            "configuration": { "ClusterName": "shop", "ServiceName": service },
+        })
+    };
+    // Side by side, so to two services: the newer of two deployments to one service replaces the older.
+    let (east, west) = (deploy("#{variables.SERVICE}"), deploy("#{variables.SERVICE}-west"));
     json!({
         "name": "shop",
         "roleArn": "arn:aws:iam::123456789012:role/pipeline",
@@ -70,7 +79,7 @@ fn shop() -> Value {
             { "name": "Source", "actions": [action("GitHub", "Source", "CodeStarSourceConnection", github)] },
             { "name": "Build", "actions": [action("Image", "Build", "CodeBuild", build)] },
             { "name": "Deploy", "actions": [
-                action("East", "Deploy", "ECS", deploy.clone()), action("West", "Deploy", "ECS", deploy),
+                action("East", "Deploy", "ECS", east), action("West", "Deploy", "ECS", west),
             ] },
         ],
     })
@@ -130,8 +139,8 @@ async fn an_execution_runs_through_with_the_commit_it_was_given() {
     let actions = actions["actionExecutionDetails"].as_array().unwrap();
     let names: Vec<_> = actions.iter().map(|each| each["actionName"].as_str().unwrap()).collect();
     assert_eq!(names, ["West", "East", "Image", "GitHub"], "newest first");
-    assert_eq!(actions[0]["input"]["resolvedConfiguration"]["ServiceName"], "music");
-    assert_eq!(actions[0]["input"]["configuration"]["ServiceName"], "#{variables.SERVICE}");
+    assert_eq!(actions[0]["input"]["resolvedConfiguration"]["ServiceName"], "music-west");
+    assert_eq!(actions[0]["input"]["configuration"]["ServiceName"], "#{variables.SERVICE}-west");
     assert_eq!(actions[3]["output"]["outputVariables"]["CommitId"], SHA);
 
     let build = actions[2]["output"]["executionResult"]["externalExecutionId"].clone();
@@ -206,7 +215,8 @@ async fn tags_and_builds_decide_how_actions_end() {
     let id = start(&aws);
     pass(&aws, (3 + 5 + 89) * 1_000).await;
     assert_eq!(status(&aws, &id), "InProgress", "at the real pace the tag's duration counts");
-    pass(&aws, 2_000).await;
+    // The circuit breaker then takes the service back, and the action waits for that.
+    pass(&aws, 120_000).await;
     assert_eq!(status(&aws, &id), "Failed");
     let input = json!({ "pipelineName": "shop" });
     let actions = ask(&aws, "ListActionExecutions", input).unwrap();
@@ -298,7 +308,7 @@ async fn a_pipeline_that_makes_no_sense_is_refused() {
     let sources = shop()["stages"][0]["actions"].clone();
     let one_stage = json!([shop()["stages"][0]]);
     let no_source = json!([shop()["stages"][1], shop()["stages"][2]]);
-    let rollback = json!({ "result": "ROLLBACK" });
+    let entry = json!({ "conditions": [] });
     #[rustfmt::skip]
     let cases = [
         // where, what is put there, words of the refusal, its code
@@ -306,13 +316,13 @@ async fn a_pipeline_that_makes_no_sense_is_refused() {
         ("/roleArn",                                      json!(null),             "pipeline.roleArn",         bounds),
         ("/artifactStore",                                json!(null),             "artifactStore",            wrong),
         ("/pipelineType",                                 json!("V1"),             "only supported for",       wrong),
-        ("/executionMode",                                json!("QUEUED"),         "executionMode QUEUED",     ours),
+        ("/executionMode",                                json!("FAST"),           "enum value set",           bounds),
         ("/stages",                                       one_stage,               "minimum of 2 stages",      wrong),
         ("/stages",                                       no_source,               "only contains source",     wrong),
         ("/stages/1/name",                                json!("Source"),         "unique within a pipeline", wrong),
         ("/stages/1/actions",                             json!([]),               "at least one action",      stage),
         ("/stages/1/actions",                             sources,                 "only occur in the first",  wrong),
-        ("/stages/2/onFailure",                           rollback,                "onFailure",                ours),
+        ("/stages/2/beforeEntry",                         entry,                   "beforeEntry",              ours),
         ("/stages/2/actions/1/name",                      json!("East"),           "unique within stage",      wrong),
         ("/stages/1/actions/0/runOrder",                  json!(1000),             "or equal to 999",          bounds),
         ("/stages/1/actions/0/configuration",             json!({}),               "'ProjectName'",            action),
@@ -342,7 +352,7 @@ async fn a_pipeline_that_makes_no_sense_is_refused() {
     lay_down(&aws, shop(), json!(null));
     let twice = ask(&aws, "CreatePipeline", json!({ "pipeline": shop() })).unwrap_err();
     assert_eq!(twice.code, "PipelineNameInUseException");
-    for later in ["PutApprovalResult", "RollbackStage", "RetryStageExecution", "DisableStageTransition"] {
+    for later in ["OverrideStageCondition", "PollForJobs", "PutWebhook", "ListActionTypes"] {
         assert_eq!(ask(&aws, later, json!({})).unwrap_err().code, "NotEmulated");
     }
 }
@@ -387,6 +397,7 @@ impl Bench {
         let answer = act(self.here.get_mut("shop").unwrap(), &mut turn);
         for effect in turn.effects {
             match effect {
+                Effect::Notify { .. } | Effect::DeployService { .. } | Effect::DeployGroup { .. } => {}
                 Effect::Build { build, .. } => self.builds.push(format!("{}:{}", build.project, build.uuid)),
                 Effect::Emit { event, .. } => {
                     let part =
@@ -401,7 +412,8 @@ impl Bench {
     }
 
     fn start(&mut self) -> String {
-        let trigger = Trigger { kind: "StartPipelineExecution", detail: "arn:aws:iam::123456789012:root".to_owned() };
+        let trigger =
+            Trigger { kind: "StartPipelineExecution".to_owned(), detail: "arn:aws:iam::123456789012:root".to_owned() };
         let variables = vec![("SERVICE".to_owned(), "web".to_owned())];
         self.turn(|pipeline, turn| pipeline.start(turn, Start { trigger, variables, overrides: Vec::new() }))
     }

@@ -2,6 +2,7 @@
 
 use crate::aws::{ACCOUNT, Aws, Failure, lambda, sqs};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// How often and how long EventBridge tries, unless the target says otherwise.
@@ -14,7 +15,7 @@ const FIRST_WAIT_SECONDS: i64 = 1;
 const LONGEST_WAIT_SECONDS: i64 = 600;
 
 /// One event for one target.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Delivery {
     pub(super) region: String,
     pub(super) rule_arn: String,
@@ -128,7 +129,25 @@ impl Delivery {
 pub(super) fn check(target: &Value) -> Result<(), Failure> {
     let id = target["Id"].as_str().unwrap_or_default();
     let arn = target["Arn"].as_str().unwrap_or_default();
-    if id.is_empty() || id.len() > 64 || !arn.starts_with("arn:") {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(is_part) {
+        let message = format!(
+            "1 validation error detected: Value '{id}' at 'targets.1.member.id' failed to satisfy constraint: Member \
+             must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+"
+        );
+        return Err(Failure::sender("ValidationException", message));
+    }
+    for (member, bounds) in
+        [("MaximumRetryAttempts", 0..=MOST_ATTEMPTS), ("MaximumEventAgeInSeconds", 60..=MOST_SECONDS)]
+    {
+        let given = &target["RetryPolicy"][member];
+        if !given.is_null() && !given.as_u64().is_some_and(|given| bounds.contains(&given)) {
+            let message =
+                format!("Parameter {member} is not valid: it must be between {} and {}.", bounds.start(), bounds.end());
+            return Err(Failure::sender("ValidationException", message));
+        }
+    }
+    if !arn.starts_with("arn:") {
         let message = format!("Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.");
         return Err(Failure::sender("ValidationException", message));
     }

@@ -4,7 +4,10 @@
 //! all that happens here by itself. Deliveries may come twice, late or never, as the account's faults say.
 
 mod delivery;
-mod pattern;
+mod entries;
+pub(super) mod pattern;
+mod rule;
+pub(crate) mod saved;
 mod schedule;
 
 use super::{ACCOUNT, Aws, Call, Failure, Pace, Service, lock};
@@ -12,8 +15,11 @@ use crate::faults::EventFault;
 use delivery::{Delivery, Trouble};
 use jiff::{SignedDuration, Timestamp};
 use pattern::Pattern;
+use rule::Rule;
+use saved::pairs;
 use schedule::Schedule;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -23,12 +29,14 @@ const LATENCY_MILLIS: i64 = 100;
 /// How often schedules fire at [`Pace::Fast`].
 const FAST_SECONDS: i64 = 2;
 
-/// All entries of one PutEvents together, in bytes.
-const LARGEST_EVENTS_BYTES: usize = 256 * 1024;
-
-/// Entries of one PutEvents, and targets of one rule, at most.
-const MOST_ENTRIES: usize = 10;
+/// Targets of one rule, at most.
 const MOST_TARGETS: usize = 5;
+
+/// What one page of a listing holds at most.
+const LARGEST_PAGE: usize = 100;
+
+/// What a bus is told at its creation, and only tells again.
+const KEPT_SETTINGS: [&str; 3] = ["DeadLetterConfig", "KmsKeyIdentifier", "LogConfig"];
 
 /// The buses of the account.
 #[derive(Default)]
@@ -36,16 +44,20 @@ pub struct EventBridge {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct State {
+    #[serde(with = "pairs")]
     buses: BTreeMap<(String, String), Bus>,
+    #[serde(with = "pairs")]
     due: BTreeMap<(Timestamp, u64), Delivery>,
     sequence: u64,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Bus {
     description: Option<String>,
+    /// What is only kept and shown again: a dead-letter queue, a key, logging.
+    settings: Map<String, Value>,
     created: Timestamp,
     rules: BTreeMap<String, Rule>,
     tags: Tags,
@@ -53,42 +65,20 @@ struct Bus {
 
 type Tags = BTreeMap<String, String>;
 
-struct Rule {
-    arn: String,
-    description: Option<String>,
-    role_arn: Option<String>,
-    state: String,
-    pattern: Option<(String, Pattern)>,
-    schedule: Option<(String, Schedule)>,
-    /// When the schedule fires next.
-    fires_at: Option<Timestamp>,
-    targets: BTreeMap<String, Value>,
-    tags: Tags,
-}
-
-impl Rule {
-    fn is_enabled(&self) -> bool {
-        self.state != "DISABLED"
-    }
-
-    fn show(&self, name: &str, bus: &str) -> Value {
-        let mut shown = json!({ "Name": name, "Arn": self.arn, "State": self.state, "EventBusName": bus });
-        let optional = [
-            ("Description", &self.description),
-            ("RoleArn", &self.role_arn),
-            ("EventPattern", &self.pattern.as_ref().map(|(text, _)| text.clone())),
-            ("ScheduleExpression", &self.schedule.as_ref().map(|(text, _)| text.clone())),
-        ];
-        for (member, value) in optional {
-            if let Some(value) = value {
-                shown[member] = Value::from(value.as_str());
-            }
-        }
-        shown
-    }
-}
-
 impl EventBridge {
+    /// Everything there is, for [`EventBridge::restore`].
+    pub(crate) fn save(&self) -> Value {
+        saved::save(&self.state)
+    }
+
+    /// Puts back what [`EventBridge::save`] saw. What was due meanwhile happens at once.
+    ///
+    /// # Errors
+    /// When it is something else. Nothing is changed then.
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        saved::restore(&self.state, saved)
+    }
+
     /// Puts an event on a bus: every rule that matches it sends it to its targets, a little later.
     pub(crate) fn publish(&self, aws: &Aws, region: &str, bus: &str, envelope: Value) {
         let now = aws.clock().now();
@@ -121,16 +111,18 @@ impl Service for EventBridge {
             "DeleteRule" => state.delete_rule(call),
             "DescribeRule" => {
                 let (name, bus) = (rule_name(call, "Name")?, bus_name(call));
-                state.rule(call, "Name").map(|rule| rule.show(&name, &bus))
+                let mut shown = state.rule(call, "Name")?.show(&name, &bus);
+                shown["CreatedBy"] = Value::from(ACCOUNT);
+                Ok(shown)
             }
             "ListRules" => state.list_rules(call),
-            "EnableRule" => state.switch(call, "ENABLED"),
-            "DisableRule" => state.switch(call, "DISABLED"),
+            "EnableRule" => state.switch(aws, call, "ENABLED"),
+            "DisableRule" => state.switch(aws, call, "DISABLED"),
             "PutTargets" => state.put_targets(call),
             "RemoveTargets" => state.remove_targets(call),
             "ListTargetsByRule" => {
                 let targets: Vec<Value> = state.rule(call, "Rule")?.targets.values().cloned().collect();
-                Ok(page(call, "Targets", targets))
+                page(call, "Targets", targets)
             }
             "TagResource" => state.tag(call),
             "UntagResource" => state.untag(call),
@@ -140,6 +132,29 @@ impl Service for EventBridge {
             }
             operation => Err(Failure::not_emulated("events", operation)),
         }
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "CreateEventBus",
+            "DeleteEventBus",
+            "DeleteRule",
+            "DescribeEventBus",
+            "DescribeRule",
+            "DisableRule",
+            "EnableRule",
+            "ListEventBuses",
+            "ListRules",
+            "ListTagsForResource",
+            "ListTargetsByRule",
+            "PutEvents",
+            "PutRule",
+            "PutTargets",
+            "RemoveTargets",
+            "TagResource",
+            "TestEventPattern",
+            "UntagResource",
+        ]
     }
 
     fn next_due(&self) -> Option<Timestamp> {
@@ -165,39 +180,6 @@ impl Service for EventBridge {
                 (Trouble::Lasting(failure), _) => delivery.bury(aws, &failure, None),
             }
         }
-    }
-}
-
-impl EventBridge {
-    fn put_events(&self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
-        let entries = call.input["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if entries.is_empty() || entries.len() > MOST_ENTRIES {
-            let message = format!(
-                "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have \
-                 length between 1 and {MOST_ENTRIES}, inclusive"
-            );
-            return Err(Failure::sender("ValidationException", message));
-        }
-        if entries.iter().map(entry_bytes).sum::<usize>() > LARGEST_EVENTS_BYTES {
-            let message = "Total size of the entries in the request is over the limit.";
-            return Err(Failure::sender("ValidationException", message));
-        }
-        let mut failed = 0;
-        let answers: Vec<Value> = entries
-            .iter()
-            .map(|entry| match envelope(aws, call, entry) {
-                Ok((bus, envelope)) => {
-                    let id = envelope["id"].clone();
-                    self.publish(aws, &call.region, &bus, envelope);
-                    json!({ "EventId": id })
-                }
-                Err((code, message)) => {
-                    failed += 1;
-                    json!({ "ErrorCode": code, "ErrorMessage": message })
-                }
-            })
-            .collect();
-        Ok(json!({ "FailedEntryCount": failed, "Entries": answers }))
     }
 }
 
@@ -281,14 +263,23 @@ impl State {
             let message = format!("Event bus {name} already exists.");
             return Err(Failure::sender("ResourceAlreadyExistsException", message));
         }
+        if !call.input["EventSourceName"].is_null() {
+            return Err(Failure::not_emulated("events", "a partner event source"));
+        }
         let bus = Bus {
             description: text(&call.input, "Description"),
+            settings: KEPT_SETTINGS
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), call.input.get(name)?.clone())))
+                .collect(),
             created: call.now,
             tags: read_tags(&call.input),
             ..Bus::default()
         };
+        let mut answer = json!({ "EventBusArn": arn });
+        show_settings(&mut answer, &bus);
         self.buses.insert((call.region.clone(), name.to_owned()), bus);
-        Ok(json!({ "EventBusArn": arn }))
+        Ok(answer)
     }
 
     fn delete_bus(&mut self, call: &Call) -> Result<Value, Failure> {
@@ -310,7 +301,9 @@ impl State {
         let name = call.input["Name"].as_str().map_or("default", last_part).to_owned();
         let failure = not_found(format!("Event bus {name} does not exist."));
         let bus = self.bus(&call.region, &name).ok_or(failure)?;
-        Ok(show_bus(&call.region, &name, bus))
+        let mut shown = show_bus(&call.region, &name, bus);
+        show_settings(&mut shown, bus);
+        Ok(shown)
     }
 
     fn list_buses(&mut self, call: &Call) -> Result<Value, Failure> {
@@ -318,7 +311,7 @@ impl State {
         let prefix = call.input["NamePrefix"].as_str().unwrap_or_default();
         let named = self.buses.iter().filter(|((region, name), _)| *region == call.region && name.starts_with(prefix));
         let shown = named.map(|((region, name), bus)| show_bus(region, name, bus)).collect();
-        Ok(page(call, "EventBuses", shown))
+        page(call, "EventBuses", shown)
     }
 
     fn put_rule(&mut self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
@@ -344,6 +337,15 @@ impl State {
             let message = "Parameter(s) EventPattern or ScheduleExpression must be specified.";
             return Err(Failure::sender("ValidationException", message));
         }
+        let state = text(&call.input, "State").unwrap_or_else(|| rule::STATES[0].to_owned());
+        if !rule::STATES.contains(&state.as_str()) {
+            let message = format!(
+                "1 validation error detected: Value '{state}' at 'state' failed to satisfy constraint: Member must \
+                 satisfy enum value set: {:?}",
+                rule::STATES
+            );
+            return Err(Failure::sender("ValidationException", message));
+        }
         let arn = if bus_name == "default" {
             format!("arn:aws:events:{}:{ACCOUNT}:rule/{name}", call.region)
         } else {
@@ -357,7 +359,7 @@ impl State {
             arn: arn.clone(),
             description: text(&call.input, "Description"),
             role_arn: text(&call.input, "RoleArn"),
-            state: text(&call.input, "State").unwrap_or_else(|| "ENABLED".to_owned()),
+            state,
             fires_at: schedule.as_ref().and_then(|(_, schedule)| next_fire(aws, schedule, call.now)),
             pattern,
             schedule,
@@ -384,11 +386,16 @@ impl State {
         let prefix = call.input["NamePrefix"].as_str().unwrap_or_default();
         let rules = self.named_bus(call)?.rules.iter().filter(|(name, _)| name.starts_with(prefix));
         let shown = rules.map(|(name, rule)| rule.show(name, &bus)).collect();
-        Ok(page(call, "Rules", shown))
+        page(call, "Rules", shown)
     }
 
-    fn switch(&mut self, call: &Call, to: &str) -> Result<Value, Failure> {
-        to.clone_into(&mut self.rule(call, "Name")?.state);
+    /// Switches a rule on or off. A schedule that was off starts anew: what it missed does not fire.
+    fn switch(&mut self, aws: &Aws, call: &Call, to: &str) -> Result<Value, Failure> {
+        let rule = self.rule(call, "Name")?;
+        if !rule.is_enabled() {
+            rule.fires_at = rule.schedule.as_ref().and_then(|(_, schedule)| next_fire(aws, schedule, call.now));
+        }
+        to.clone_into(&mut rule.state);
         Ok(json!({}))
     }
 
@@ -450,41 +457,6 @@ impl State {
     }
 }
 
-/// The event that an entry of PutEvents becomes, and the bus that it goes to; or the entry's error.
-fn envelope(aws: &Aws, call: &Call, entry: &Value) -> Result<(String, Value), (&'static str, String)> {
-    let required = |member: &'static str| {
-        let value = entry[member].as_str().filter(|value| !value.is_empty());
-        value.ok_or((
-            "InvalidArgument",
-            format!("Parameter {member} is not valid. Reason: {member} is a required argument."),
-        ))
-    };
-    let (source, detail_type, detail) = (required("Source")?, required("DetailType")?, required("Detail")?);
-    if source.starts_with("aws.") {
-        return Err(("NotAuthorizedForSourceException", "Not authorized for the source.".to_owned()));
-    }
-    let detail: Value =
-        serde_json::from_str(detail).map_err(|_| ("MalformedDetail", "Detail is malformed.".to_owned()))?;
-    if !detail.is_object() {
-        return Err(("MalformedDetail", "Detail is malformed.".to_owned()));
-    }
-    let time =
-        entry["Time"].as_f64().and_then(|seconds| Timestamp::from_second(seconds as i64).ok()).unwrap_or(call.now);
-    let envelope = json!({
-        "version": "0",
-        "id": aws.uuid(),
-        "detail-type": detail_type,
-        "source": source,
-        "account": ACCOUNT,
-        "time": whole_seconds(time),
-        "region": call.region,
-        "resources": entry["Resources"].as_array().cloned().unwrap_or_default(),
-        "detail": detail,
-    });
-    let bus = entry["EventBusName"].as_str().map_or("default", last_part).to_owned();
-    Ok((bus, envelope))
-}
-
 fn test_pattern(call: &Call) -> Result<Value, Failure> {
     let pattern =
         Pattern::parse(call.input["EventPattern"].as_str().unwrap_or_default()).map_err(|r| bad_pattern(&r))?;
@@ -516,14 +488,6 @@ fn next_fire(aws: &Aws, schedule: &Schedule, now: Timestamp) -> Option<Timestamp
     }
 }
 
-/// What an entry counts against the size limit. Source: "Amazon EventBridge, calculating event entry size".
-fn entry_bytes(entry: &Value) -> usize {
-    let length = |member: &str| entry[member].as_str().map_or(0, str::len);
-    let resources = entry["Resources"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::len);
-    let time = if entry["Time"].is_null() { 0 } else { 14 };
-    time + length("Source") + length("DetailType") + length("Detail") + resources.sum::<usize>()
-}
-
 fn show_bus(region: &str, name: &str, bus: &Bus) -> Value {
     let mut shown = json!({ "Name": name, "Arn": bus_arn(region, name) });
     if let Some(description) = &bus.description {
@@ -536,17 +500,41 @@ fn show_bus(region: &str, name: &str, bus: &Bus) -> Value {
     shown
 }
 
+/// Adds what only DescribeEventBus and CreateEventBus tell of a bus.
+fn show_settings(shown: &mut Value, bus: &Bus) {
+    for (name, value) in &bus.settings {
+        shown[name] = value.clone();
+    }
+    if let Some(description) = &bus.description {
+        shown["Description"] = Value::from(description.as_str());
+    }
+}
+
 /// One page of a list; the token is where the next page starts.
-fn page(call: &Call, member: &str, all: Vec<Value>) -> Value {
-    let most = call.input["Limit"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(100).clamp(1, 100);
-    let start = call.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+fn page(call: &Call, member: &str, all: Vec<Value>) -> Result<Value, Failure> {
+    let given = &call.input["Limit"];
+    let most = if given.is_null() { Some(LARGEST_PAGE) } else { given.as_u64().and_then(|most| most.try_into().ok()) };
+    let most = most.filter(|most| (1..=LARGEST_PAGE).contains(most)).ok_or_else(|| {
+        let message = format!(
+            "1 validation error detected: Value '{given}' at 'limit' failed to satisfy constraint: Member must have \
+             value between 1 and {LARGEST_PAGE}, inclusive"
+        );
+        Failure::sender("ValidationException", message)
+    })?;
+    let start = match call.input["NextToken"].as_str() {
+        None => 0,
+        Some(token) => token.parse().ok().filter(|start| *start < all.len()).ok_or_else(|| {
+            let message = "The token provided in the NextToken field is not valid.";
+            Failure::sender("ValidationException", message)
+        })?,
+    };
     let is_last = start + most >= all.len();
     let items: Vec<Value> = all.into_iter().skip(start).take(most).collect();
     let mut answer = json!({ member: items });
     if !is_last {
         answer["NextToken"] = Value::String((start + most).to_string());
     }
-    answer
+    Ok(answer)
 }
 
 fn rule_name(call: &Call, member: &str) -> Result<String, Failure> {

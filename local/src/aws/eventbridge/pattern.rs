@@ -16,7 +16,7 @@ const LARGEST_NUMBER: f64 = 5.0e9;
 
 /// A pattern that was read. It matches what it says.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(in crate::aws) struct Pattern {
     fields: Vec<(String, Field)>,
     /// `$or`: of each list, one pattern must match.
     alternatives: Vec<Vec<Pattern>>,
@@ -65,7 +65,7 @@ impl Pattern {
     ///
     /// # Errors
     /// The reason why it is not one, as it goes into `InvalidEventPatternException`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in crate::aws) fn parse(text: &str) -> Result<Self, String> {
         match serde_json::from_str(text) {
             Ok(Value::Object(pattern)) => Self::read(&pattern, 0),
             Ok(_) => Err("Filter is not an object".to_owned()),
@@ -74,7 +74,7 @@ impl Pattern {
     }
 
     /// Whether an event is one of those that the pattern means.
-    pub(super) fn matches(&self, event: &Value) -> bool {
+    pub(in crate::aws) fn matches(&self, event: &Value) -> bool {
         self.accepts(Some(event))
     }
 

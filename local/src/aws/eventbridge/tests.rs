@@ -1,5 +1,5 @@
 use crate::aws::wire::testing::{account, account_with};
-use crate::aws::{Aws, Event, sqs};
+use crate::aws::{Aws, Behaviour, Event, sqs};
 use crate::faults::{EventFault, Faults};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -184,5 +184,87 @@ async fn rules_are_checked_when_they_are_put() {
     queue_for(&aws, json!({ "Name": "full", "EventPattern": r#"{"source":["x"]}"# }), "q");
     for (operation, input, expected, why) in cases {
         assert_eq!(ask(&aws, operation, input).err().as_deref(), Some(expected), "{why}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn listings_and_targets_keep_to_their_bounds() {
+    let aws = account();
+    for name in ["a", "b"] {
+        ask(&aws, "PutRule", json!({ "Name": name, "EventPattern": r#"{"source":["x"]}"# })).expect("a rule");
+    }
+    let target = |member: &str, value: Value| {
+        let mut target = json!({ "Id": "q", "Arn": sqs::arn(REGION, "q") });
+        target[member] = value;
+        json!({ "Rule": "a", "Targets": [target] })
+    };
+    let state = json!({ "Name": "c", "EventPattern": r#"{"source":["x"]}"#, "State": "ON" });
+    #[rustfmt::skip]
+    let cases = [
+        ("ListRules", json!({ "Limit": 101 }), "ValidationException", "a page has up to 100"),
+        ("ListRules", json!({ "NextToken": "x" }), "ValidationException", "no such token"),
+        ("PutRule", state, "ValidationException", "no such state"),
+        ("PutTargets", target("Id", json!("a b")), "ValidationException", "a space in an id"),
+        ("PutTargets", target("RetryPolicy", json!({ "MaximumRetryAttempts": 186 })), "ValidationException",
+         "185 retries at most"),
+        ("PutTargets", target("RetryPolicy", json!({ "MaximumEventAgeInSeconds": 59 })), "ValidationException",
+         "a minute at least"),
+        ("CreateArchive", json!({}), "NotEmulated", "named, not passed over"),
+    ];
+    for (operation, input, expected, why) in cases {
+        assert_eq!(ask(&aws, operation, input).err().as_deref(), Some(expected), "{why}");
+    }
+    let first = ask(&aws, "ListRules", json!({ "Limit": 1 })).expect("listed");
+    let rest = ask(&aws, "ListRules", json!({ "Limit": 1, "NextToken": first["NextToken"] })).expect("listed");
+    assert_eq!((&rest["Rules"][0]["Name"], rest.get("NextToken")), (&json!("b"), None));
+    let bus = json!({ "Name": "ours", "Description": "d", "KmsKeyIdentifier": "k" });
+    let made = ask(&aws, "CreateEventBus", bus).expect("a bus");
+    assert_eq!((&made["Description"], &made["KmsKeyIdentifier"]), (&json!("d"), &json!("k")));
+    assert_eq!(ask(&aws, "DescribeEventBus", json!({ "Name": "ours" })).expect("shown")["KmsKeyIdentifier"], "k");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_that_was_off_does_not_make_up_for_it() {
+    let aws = account();
+    queue_for(&aws, json!({ "Name": "sweep", "ScheduleExpression": "rate(1 minute)" }), "ticks");
+    ask(&aws, "DisableRule", json!({ "Name": "sweep" })).expect("off");
+    pass(&aws, Duration::from_secs(60)).await;
+    ask(&aws, "EnableRule", json!({ "Name": "sweep" })).expect("on");
+    pass(&aws, Duration::from_secs(1)).await;
+    assert!(received(&aws, "ticks").is_empty(), "not at once");
+    pass(&aws, Duration::from_millis(1_500)).await;
+    assert_eq!(received(&aws, "ticks").len(), 1, "but when its time has come");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_under_way_arrives_after_a_restore() {
+    let aws = account();
+    ask(&aws, "CreateEventBus", json!({ "Name": "ours", "Tags": [{ "Key": "a", "Value": "1" }] })).expect("a bus");
+    queue_for(&aws, pattern_rule(), "events");
+    queue_for(&aws, json!({ "Name": "sweep", "ScheduleExpression": "cron(0 10 * * ? *)" }), "ticks");
+    emit(&aws);
+    let saved = aws.eventbridge().save();
+    let next = Aws::new(aws.clock(), Behaviour::default(), Faults::none(), 2).expect("an account");
+    next.sqs().restore(aws.sqs().save()).expect("restored");
+    next.eventbridge().restore(saved.clone()).expect("restored");
+    assert_eq!(next.eventbridge().save(), saved, "nothing is lost, and nothing added");
+    pass(&next, Duration::from_millis(150)).await;
+    assert_eq!(received(&next, "events").len(), 1, "it was on its way");
+    emit(&next);
+    pass(&next, Duration::from_millis(1_950)).await;
+    assert_eq!((received(&next, "events").len(), received(&next, "ticks").len()), (1, 1), "the rules are at work");
+    let mut broken = saved;
+    broken["buses"][0][1]["rules"]["failed"]["pattern"] = json!("{");
+    assert!(next.eventbridge().restore(broken).is_err(), "what is no pattern is not taken over");
+    assert_eq!(ask(&next, "ListRules", json!({})).expect("kept")["Rules"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_operation_that_is_listed_is_there() {
+    let aws = account();
+    let listed = aws.operations()["events"].clone();
+    assert!(listed.is_sorted());
+    for operation in listed {
+        assert_ne!(ask(&aws, operation, json!({})).err().as_deref(), Some("NotEmulated"), "{operation}");
     }
 }

@@ -203,3 +203,31 @@ fn an_answer_that_lambda_cannot_read_fails_the_batch() {
         assert_eq!(failed_ids(&answer).map(|ids| ids.len()), expected, "{why}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn invocations_that_have_not_ended_are_made_after_a_restore() {
+    let aws = account();
+    let (fails, seen) = noting(at_once(|_| Err("no".to_owned())));
+    aws.lambda().register("fails", fails, Duration::from_secs(10));
+    let (hangs, hung) = noting(|_| -> Answer { Box::pin(std::future::pending()) });
+    aws.lambda().register("hangs", hangs, Duration::from_secs(900));
+    for name in ["fails", "hangs"] {
+        aws.lambda().invoke_later(&aws, REGION, name, json!({ "of": name })).expect("accepted");
+    }
+    pass(&aws, Duration::from_secs(1)).await;
+    assert_eq!((lock(&seen).len(), lock(&hung).len()), (1, 1), "one failed, one is at it");
+    let saved = aws.lambda().save();
+    let next = Aws::new(aws.clock(), Default::default(), crate::faults::Faults::none(), 2).expect("an account");
+    let (works, done) = noting(at_once(|_| Ok(Value::Null)));
+    for name in ["fails", "hangs"] {
+        next.lambda().register(name, works.clone(), Duration::from_secs(10));
+    }
+    next.lambda().restore(saved.clone()).expect("restored");
+    assert_eq!(next.lambda().save(), saved, "nothing is lost, and nothing added");
+    pass(&next, Duration::from_secs(1)).await;
+    assert_eq!(*lock(&done), [json!({ "of": "hangs" })], "what ran when it stopped runs again, at once");
+    pass(&next, Duration::from_secs(60)).await;
+    assert_eq!(lock(&done).last(), Some(&json!({ "of": "fails" })), "what waited for its retry waits on");
+    assert_eq!(next.lambda().save()["waiting"], json!([]), "both are done");
+    assert!(next.lambda().restore(json!([])).is_err());
+}

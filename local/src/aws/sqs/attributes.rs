@@ -1,6 +1,7 @@
 //! The attributes of a queue: which there are, what they may hold, and what they are when nobody says.
 
 use crate::aws::Failure;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ pub(super) struct Redrive {
 }
 
 /// What a queue was told to be. What it was not told is the default.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Attributes(BTreeMap<String, String>);
 
 impl Attributes {
@@ -113,7 +114,7 @@ impl Attributes {
         for (name, value) in input.as_object().into_iter().flatten() {
             let value = value.as_str().unwrap_or_default();
             if !is_known(name) || (FIFO_ONLY.contains(&name.as_str()) && !is_fifo) {
-                return Err(Failure::sender("InvalidAttributeName", format!("Unknown Attribute {name}.")));
+                return Err(unknown(name));
             }
             if !is_allowed(name, value) {
                 let message = format!("Invalid value for the parameter {name}.");
@@ -125,7 +126,13 @@ impl Attributes {
     }
 }
 
-fn is_known(name: &str) -> bool {
+/// The failure for an attribute that a queue does not have.
+pub(super) fn unknown(name: &str) -> Failure {
+    Failure::sender("InvalidAttributeName", format!("Unknown Attribute {name}."))
+}
+
+/// Whether it is the name of an attribute that can be set.
+pub(super) fn is_known(name: &str) -> bool {
     name == "KmsMasterKeyId"
         || DOCUMENTS.contains(&name)
         || NUMBERS.iter().any(|(known, ..)| *known == name)

@@ -5,6 +5,7 @@ use crate::aws::Failure;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
@@ -15,7 +16,7 @@ const MOST_ATTRIBUTES: usize = 10;
 const LONGEST_DELAY_SECONDS: u64 = 900;
 
 /// A message that may be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Outgoing {
     pub(super) body: String,
     pub(super) attributes: Map<String, Value>,

@@ -7,11 +7,13 @@ mod attributes;
 mod message;
 mod queue;
 
+use super::eventbridge::saved::{self, pairs};
 use super::{ACCOUNT, Aws, Call, Failure, Service, lock};
 use attributes::{Attributes, LARGEST_MESSAGE_BYTES};
 use jiff::{SignedDuration, Timestamp};
 use message::{invalid, md5_hex, md5_of_attributes, missing};
 use queue::{Message, Queue, Received};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -19,6 +21,12 @@ use tokio::sync::Notify;
 
 /// Entries of a batch, and messages of one receive, at most.
 const BATCH: usize = 10;
+
+/// Messages that a move task moves in a second, at most.
+const FASTEST_MOVE: u64 = 500;
+
+/// What one page of a listing holds at most.
+const LARGEST_PAGE: u64 = 1000;
 
 /// A queue may be purged this often.
 const PURGE_SECONDS: u64 = 60;
@@ -33,8 +41,9 @@ pub struct Sqs {
     changed: Notify,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct State {
+    #[serde(with = "pairs")]
     queues: BTreeMap<(String, String), Queue>,
     /// Finished move tasks by the ARN of their source.
     moves: BTreeMap<String, Vec<Value>>,
@@ -52,6 +61,21 @@ pub(crate) fn arn(region: &str, queue: &str) -> String {
 }
 
 impl Sqs {
+    /// Everything there is, for [`Sqs::restore`].
+    pub(crate) fn save(&self) -> Value {
+        saved::save(&self.state)
+    }
+
+    /// Puts back what [`Sqs::save`] saw. What is in flight comes back when its visibility timeout is over.
+    ///
+    /// # Errors
+    /// When it is something else. Nothing is changed then.
+    pub(crate) fn restore(&self, saved: Value) -> Result<(), serde_json::Error> {
+        saved::restore(&self.state, saved)?;
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
     /// When the next message of a queue can be received, if it has any and exists.
     pub(crate) fn next_receivable(&self, region: &str, queue: &str, now: Timestamp) -> Option<Timestamp> {
         let mut state = lock(&self.state);
@@ -100,6 +124,31 @@ impl Service for Sqs {
         }
         answer
     }
+
+    fn operations(&self) -> &'static [&'static str] {
+        &[
+            "ChangeMessageVisibility",
+            "ChangeMessageVisibilityBatch",
+            "CreateQueue",
+            "DeleteMessage",
+            "DeleteMessageBatch",
+            "DeleteQueue",
+            "GetQueueAttributes",
+            "GetQueueUrl",
+            "ListDeadLetterSourceQueues",
+            "ListMessageMoveTasks",
+            "ListQueueTags",
+            "ListQueues",
+            "PurgeQueue",
+            "ReceiveMessage",
+            "SendMessage",
+            "SendMessageBatch",
+            "SetQueueAttributes",
+            "StartMessageMoveTask",
+            "TagQueue",
+            "UntagQueue",
+        ]
+    }
 }
 
 impl Sqs {
@@ -108,7 +157,7 @@ impl Sqs {
         let state = &mut *guard;
         match call.operation.as_str() {
             "CreateQueue" => state.create(call),
-            "ListQueues" => Ok(state.list(call)),
+            "ListQueues" => state.list(call),
             "GetQueueUrl" => state.queue_url(call),
             "StartMessageMoveTask" => state.start_move(aws, call),
             "ListMessageMoveTasks" => state.list_moves(call),
@@ -181,18 +230,20 @@ impl State {
         let name = call.input["QueueName"].as_str().ok_or_else(|| missing("QueueName"))?;
         let stem = name.strip_suffix(".fifo");
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        let bare = stem.unwrap_or(name);
-        if bare.is_empty() || name.len() > 80 || !bare.bytes().all(is_name) {
-            let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
-            return Err(Failure::sender("InvalidParameterValue", message));
-        }
-        let attributes = Attributes::read(&call.input["Attributes"], stem.is_some())?;
-        if stem.is_some() && !attributes.is_fifo() {
+        let is_fifo = call.input["Attributes"]["FifoQueue"] == "true";
+        // Without the attribute, the dot of .fifo is a character that no name may have.
+        let bare = stem.filter(|_| is_fifo).unwrap_or(name);
+        if is_fifo && stem.is_none_or(str::is_empty) {
             let message = "The name of a FIFO queue can only include alphanumeric characters, hyphens, or \
                            underscores, must end with .fifo suffix and be 1 to 80 in length.";
             return Err(Failure::sender("InvalidParameterValue", message));
         }
-        self.check_redrive(&attributes, stem.is_some())?;
+        if bare.is_empty() || name.len() > 80 || !bare.bytes().all(is_name) {
+            let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
+            return Err(Failure::sender("InvalidParameterValue", message));
+        }
+        let attributes = Attributes::read(&call.input["Attributes"], is_fifo)?;
+        self.check_redrive(&attributes, is_fifo)?;
         let answer = json!({ "QueueUrl": url(&call.region, name) });
         let key = (call.region.clone(), name.to_owned());
         if let Some(existing) = self.queues.get(&key) {
@@ -235,7 +286,7 @@ impl State {
         Ok(json!({}))
     }
 
-    fn list(&self, call: &Call) -> Value {
+    fn list(&self, call: &Call) -> Result<Value, Failure> {
         let prefix = call.input["QueueNamePrefix"].as_str().unwrap_or_default();
         let named = self.queues.keys().filter(|(region, name)| *region == call.region && name.starts_with(prefix));
         page(call, "QueueUrls", named.map(|(region, name)| url(region, name)))
@@ -255,7 +306,7 @@ impl State {
     fn dead_letter_sources(&mut self, call: &Call) -> Result<Value, Failure> {
         let target = self.queue(call)?.arn.clone();
         let sources = self.queues.iter().filter(|(_, queue)| is_fed_by(&target, queue));
-        Ok(page(call, "queueUrls", sources.map(|((region, name), _)| url(region, name))))
+        page(call, "queueUrls", sources.map(|((region, name), _)| url(region, name)))
     }
 
     fn send(&mut self, aws: &Aws, call: &Call, input: &Value) -> Result<Sent, Failure> {
@@ -326,15 +377,17 @@ impl State {
     /// Moves dead letters back, all at once: the task that AWS would run for a while is finished when it is listed.
     fn start_move(&mut self, aws: &Aws, call: &Call) -> Result<Value, Failure> {
         let source_arn = call.input["SourceArn"].as_str().ok_or_else(|| missing("SourceArn"))?;
-        let source = key_of(source_arn).filter(|key| self.queues.contains_key(key)).ok_or_else(no_such_source)?;
+        let source =
+            key_of(source_arn).filter(|key| self.queues.contains_key(key)).ok_or_else(|| no_such("SourceArn"))?;
         if !self.queues.values().any(|queue| is_fed_by(source_arn, queue)) {
             let message = "Source queue must be configured as a Dead Letter Queue.";
             return Err(Failure::sender("InvalidParameterValue", message));
         }
         let destination = call.input["DestinationArn"].as_str();
         if destination.is_some_and(|arn| key_of(arn).is_none_or(|key| !self.queues.contains_key(&key))) {
-            return Err(no_such_source());
+            return Err(no_such("DestinationArn"));
         }
+        let speed = bounded(&call.input, "MaxNumberOfMessagesPerSecond", 1, FASTEST_MOVE)?;
         let messages = self.queues.get_mut(&source).map(Queue::drain).unwrap_or_default();
         let (mut moved, total) = (0, messages.len());
         for mut message in messages {
@@ -345,6 +398,7 @@ impl State {
             if let Some(queue) = self.queues.get_mut(&target.unwrap_or_else(|| source.clone())) {
                 if is_home {
                     (message.id, message.moved_from, message.sent) = (aws.uuid(), None, call.now);
+                    message.start_over();
                     moved += 1;
                 }
                 queue.adopt(self.sequence, message, call.now);
@@ -361,13 +415,16 @@ impl State {
         if let Some(destination) = destination {
             task["DestinationArn"] = Value::from(destination);
         }
+        if let Some(speed) = speed {
+            task["MaxNumberOfMessagesPerSecond"] = Value::from(speed);
+        }
         self.moves.entry(source_arn.to_owned()).or_default().insert(0, task);
         Ok(json!({ "TaskHandle": handle }))
     }
 
     fn list_moves(&self, call: &Call) -> Result<Value, Failure> {
         let source_arn = call.input["SourceArn"].as_str().ok_or_else(|| missing("SourceArn"))?;
-        key_of(source_arn).filter(|key| self.queues.contains_key(key)).ok_or_else(no_such_source)?;
+        key_of(source_arn).filter(|key| self.queues.contains_key(key)).ok_or_else(|| no_such("SourceArn"))?;
         let most = usize::try_from(bounded(&call.input, "MaxResults", 1, 10)?.unwrap_or(1)).unwrap_or(1);
         let tasks: Vec<_> = self.moves.get(source_arn).into_iter().flatten().take(most).collect();
         Ok(json!({ "Results": tasks }))
@@ -411,6 +468,11 @@ fn get_attributes(queue: &mut Queue, call: &Call) -> Result<Value, Failure> {
         .map(|(name, value)| (name.to_owned(), value)),
     );
     let names = call.input["AttributeNames"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for name in names.iter().filter_map(Value::as_str) {
+        if name != "All" && !all.contains_key(name) && !attributes::is_known(name) {
+            return Err(attributes::unknown(name));
+        }
+    }
     if !names.iter().any(|name| name == "All") {
         all.retain(|name, _| names.iter().any(|wanted| wanted == name));
     }
@@ -501,18 +563,21 @@ fn batch(call: &Call, mut each: impl FnMut(&Value) -> Result<Value, Failure>) ->
     Ok(json!({ "Successful": successful, "Failed": failed }))
 }
 
-/// One page of a list of strings; the token is where the next page starts.
-fn page(call: &Call, member: &str, all: impl Iterator<Item = String>) -> Value {
-    let most =
-        call.input["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(1000).clamp(1, 1000);
-    let start = call.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+/// One page of a list of strings; the token is where the next page starts. Without MaxResults there is no next.
+fn page(call: &Call, member: &str, all: impl Iterator<Item = String>) -> Result<Value, Failure> {
+    let asked = bounded(&call.input, "MaxResults", 1, LARGEST_PAGE)?;
+    let most = usize::try_from(asked.unwrap_or(LARGEST_PAGE)).unwrap_or(usize::MAX);
+    let start = match call.input["NextToken"].as_str() {
+        None => 0,
+        Some(token) => token.parse().map_err(|_| invalid("NextToken", token, "It is not a token of this listing."))?,
+    };
     let mut rest = all.skip(start).peekable();
     let items: Vec<String> = rest.by_ref().take(most).collect();
     let mut answer = json!({ member: items });
-    if rest.peek().is_some() {
+    if asked.is_some() && rest.peek().is_some() {
         answer["NextToken"] = Value::String((start + most).to_string());
     }
-    answer
+    Ok(answer)
 }
 
 fn bounded(input: &Value, name: &str, smallest: u64, largest: u64) -> Result<Option<u64>, Failure> {
@@ -554,8 +619,8 @@ fn no_such_queue() -> Failure {
     Failure::sender("QueueDoesNotExist", "The specified queue does not exist.")
 }
 
-fn no_such_source() -> Failure {
-    let message = "The resource that you specified for the SourceArn parameter doesn't exist.";
+fn no_such(parameter: &str) -> Failure {
+    let message = format!("The resource that you specified for the {parameter} parameter doesn't exist.");
     Failure { status: 404, ..Failure::sender("ResourceNotFoundException", message) }
 }
 

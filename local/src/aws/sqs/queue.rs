@@ -6,9 +6,11 @@
 use super::attributes::Attributes;
 use super::message::{Outgoing, invalid};
 use crate::aws::Failure;
+use crate::aws::eventbridge::saved::pairs;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const DEDUPLICATION_SECONDS: u64 = 300;
 
 /// A message in a queue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Message {
     pub(super) id: String,
     pub(super) content: Outgoing,
@@ -36,10 +38,9 @@ impl Message {
     }
 
     /// Forgets who received it: it is new where it goes.
-    pub(super) fn start_over(&mut self, now: Timestamp) {
+    pub(super) fn start_over(&mut self) {
         self.receives = 0;
         self.first_received = None;
-        self.visible_at = now;
     }
 }
 
@@ -66,7 +67,7 @@ pub(super) struct Counts {
 }
 
 /// A queue.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Queue {
     pub(super) name: String,
     pub(super) arn: String,
@@ -78,6 +79,7 @@ pub(super) struct Queue {
     /// By sequence: the order of arrival.
     messages: BTreeMap<u64, Message>,
     /// What was sent lately: until when it counts, and the message that it became.
+    #[serde(with = "pairs")]
     sent: BTreeMap<(String, String), (Timestamp, String, u64)>,
 }
 
@@ -112,9 +114,9 @@ impl Queue {
         self.messages.insert(sequence, message);
     }
 
-    /// Puts a message there that another queue gave up.
+    /// Puts a message there that another queue gave up. How often it was received goes on counting.
     pub(super) fn adopt(&mut self, sequence: u64, mut message: Message, now: Timestamp) {
-        message.start_over(now);
+        message.visible_at = now;
         if self.attributes.is_fifo() {
             message.sent = now; // A standard message keeps its age, a FIFO message does not.
         }

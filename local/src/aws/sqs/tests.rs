@@ -1,5 +1,6 @@
 use crate::aws::wire::testing::account;
-use crate::aws::{Aws, sqs};
+use crate::aws::{Aws, Behaviour, sqs};
+use crate::faults::Faults;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ async fn queues_are_made_once() {
         ("plain",  json!({ "DelaySeconds": "5" }),  Some("QueueNameExists"),       "another delay"),
         ("a.fifo", json!({}),                       Some("InvalidParameterValue"), "the name alone is not enough"),
         ("a.fifo", json!({ "FifoQueue": "true" }),  None,                          "both are"),
+        ("b",      json!({ "FifoQueue": "true" }),  Some("InvalidParameterValue"), "nor is the attribute"),
         ("a b",    json!({}),                       Some("InvalidParameterValue"), "a space"),
         ("lost",   redrive("nowhere"),              Some("InvalidParameterValue"), "no such dead-letter queue"),
         ("mixed",  redrive("a.fifo"),               Some("InvalidParameterValue"), "a standard queue, FIFO letters"),
@@ -153,7 +155,7 @@ async fn dead_letters_keep_their_id_and_find_their_way_back() {
     let dead = ask(&aws, "ReceiveMessage", input).expect("received");
     assert_eq!(dead["Messages"][0]["MessageId"], sent["MessageId"]);
     assert_eq!(dead["Messages"][0]["Attributes"]["MessageGroupId"], "A");
-    assert_eq!(dead["Messages"][0]["Attributes"]["ApproximateReceiveCount"], "1", "counted afresh");
+    assert_eq!(dead["Messages"][0]["Attributes"]["ApproximateReceiveCount"], "3", "counted on");
     assert_eq!(dead["Messages"][0]["Attributes"]["DeadLetterQueueSourceArn"], sqs::arn(REGION, "work.fifo"));
     let source = json!({ "SourceArn": sqs::arn(REGION, "dead.fifo") });
     ask(&aws, "StartMessageMoveTask", source.clone()).expect("moved");
@@ -205,5 +207,80 @@ async fn batches_are_checked_as_a_whole_and_one_by_one() {
                 (&json!("a"), &json!("InvalidMessageContents"))
             );
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_and_attributes_are_refused_as_sqs_refuses_them() {
+    let aws = account();
+    create(&aws, "work", json!({}));
+    create(&aws, "work2", json!({}));
+    let queue = sqs::url(REGION, "work");
+    let fifo_true = json!({ "FifoQueue": "true" });
+    let too_fast = json!({ "SourceArn": sqs::arn(REGION, "work"), "MaxNumberOfMessagesPerSecond": 501 });
+    #[rustfmt::skip]
+    let cases = [
+        ("CreateQueue", json!({ "QueueName": "x.fifo" }), "InvalidParameterValue", "Can only include",
+         "a standard queue whose name has a dot"),
+        ("CreateQueue", json!({ "QueueName": "x", "Attributes": fifo_true }), "InvalidParameterValue",
+         "must end with .fifo", "a FIFO queue whose name does not say so"),
+        ("CreateQueue", json!({ "QueueName": ".fifo", "Attributes": fifo_true }), "InvalidParameterValue",
+         "must end with .fifo", "nothing before the suffix"),
+        ("GetQueueAttributes", json!({ "QueueUrl": queue, "AttributeNames": ["Colour"] }), "InvalidAttributeName",
+         "Unknown Attribute Colour.", "no such attribute"),
+        ("ListQueues", json!({ "NextToken": "x" }), "InvalidParameterValue", "NextToken", "no such token"),
+        ("ListQueues", json!({ "MaxResults": 1001 }), "InvalidParameterValue", "MaxResults", "a page has up to 1000"),
+        ("StartMessageMoveTask", too_fast, "InvalidParameterValue", "Dead Letter Queue",
+         "the source is looked at before the speed"),
+        ("AddPermission", json!({}), "NotEmulated", "AddPermission", "named, not passed over"),
+    ];
+    for (operation, input, code, sentence, why) in cases {
+        let failure = aws.ask("sqs", REGION, operation, input).expect_err(why);
+        assert_eq!(failure.code, code, "{why}");
+        assert!(failure.message.contains(sentence), "{why}: {}", failure.message);
+    }
+    let all = ask(&aws, "ListQueues", json!({})).expect("listed");
+    assert!(all.get("NextToken").is_none(), "a page is asked for, or there is none");
+    let first = ask(&aws, "ListQueues", json!({ "MaxResults": 1 })).expect("listed");
+    let rest = ask(&aws, "ListQueues", json!({ "MaxResults": 1, "NextToken": first["NextToken"] })).expect("listed");
+    assert_eq!((&rest["QueueUrls"][0], rest.get("NextToken")), (&json!(sqs::url(REGION, "work2")), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_queue_goes_on_where_it_was() {
+    let aws = account();
+    create(&aws, "dead.fifo", fifo());
+    let policy = json!({ "deadLetterTargetArn": sqs::arn(REGION, "dead.fifo"), "maxReceiveCount": 3 }).to_string();
+    let mut attributes = fifo();
+    attributes["RedrivePolicy"] = json!(policy);
+    create(&aws, "work.fifo", attributes);
+    create(&aws, "plain", json!({ "DelaySeconds": "5" }));
+    ask(&aws, "TagQueue", json!({ "QueueUrl": "plain", "Tags": { "a": "1" } })).expect("tagged");
+    send(&aws, "plain", None, "late");
+    send(&aws, "work.fifo", Some("A"), "a1");
+    let in_flight = receive(&aws, "work.fifo");
+    send(&aws, "work.fifo", Some("A"), "a2");
+    let saved = aws.sqs().save();
+    let next = Aws::new(aws.clock(), Behaviour::default(), Faults::none(), 2).expect("an account");
+    next.sqs().restore(saved.clone()).expect("restored");
+    assert_eq!(next.sqs().save(), saved, "nothing is lost, and nothing added");
+    assert!(receive(&next, "work.fifo").is_empty(), "a1 is still in flight and closes its group");
+    send(&next, "work.fifo", Some("A"), "a1");
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(bodies(&receive(&next, "work.fifo")), ["a1", "a2"], "back, in order, and not doubled");
+    assert_eq!(bodies(&receive(&next, "plain")), ["late"]);
+    let expired = delete(&next, "work.fifo", &in_flight[0].1).err();
+    assert_eq!(expired.as_deref(), Some("InvalidParameterValue"), "the receipt was read, and is too old");
+    assert!(next.sqs().restore(json!({ "queues": 1 })).is_err());
+    assert_eq!(ask(&next, "ListQueueTags", json!({ "QueueUrl": "plain" })).expect("kept")["Tags"]["a"], "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_operation_that_is_listed_is_there() {
+    let aws = account();
+    let listed = aws.operations()["sqs"].clone();
+    assert!(listed.is_sorted());
+    for operation in listed {
+        assert_ne!(ask(&aws, operation, json!({})).err().as_deref(), Some("NotEmulated"), "{operation}");
     }
 }

@@ -4,11 +4,16 @@
 //! process, [`router`] serves a TCP port. Faults strike here, so both doors know them. Signatures are read for the
 //! caller, the region and the service, and never verified.
 
+mod cbor;
 mod connector;
+mod errors;
+mod members;
 mod protocol;
+mod query;
 mod server;
 
 pub use connector::{Wire, credentials_for};
+pub(crate) use protocol::ANONYMOUS;
 pub use server::router;
 
 use super::{Aws, Call, Failure};
@@ -35,13 +40,13 @@ async fn handle(aws: &Aws, parcel: Parcel) -> Outcome {
     let request_id = aws.uuid();
     let target = match protocol::read(&parcel) {
         Ok(target) => target,
-        Err(failure) => return Outcome::Answered(Reply::refusal(None, &failure, &request_id)),
+        Err(failure) => return Outcome::Answered(Reply::unrouted(&parcel, &failure, &request_id)),
     };
     let fault = aws.faults().for_call(&target.service, &target.operation);
     if let Some(fault) = &fault {
         tracing::debug!(service = target.service, operation = target.operation, ?fault, "a fault strikes");
     }
-    let refuse = |failure: Failure| Outcome::Answered(Reply::refusal(Some(&target), &failure, &request_id));
+    let refuse = |failure: Failure| Outcome::Answered(Reply::refusal(&target, &failure, &request_id));
     match fault {
         None => Outcome::Answered(perform(aws, &target, &parcel, &request_id).await),
         Some(Fault::Throttle) => refuse(throttled(&target.service)),
@@ -88,7 +93,7 @@ async fn perform(aws: &Aws, target: &Target, parcel: &Parcel, request_id: &str) 
             if failure.status == 501 {
                 tracing::warn!(service = target.service, operation = target.operation, "not emulated");
             }
-            Reply::refusal(Some(target), &failure, request_id)
+            Reply::refusal(target, &failure, request_id)
         }
     }
 }
@@ -121,6 +126,7 @@ fn throttled(service: &str) -> Failure {
     let (code, status) = match service {
         "dynamodb" => ("ProvisionedThroughputExceededException", 400),
         "sqs" => ("RequestThrottled", 403),
+        "sns" | "sts" => ("Throttling", 400),
         _ => ("ThrottlingException", 400),
     };
     Failure { code: code.to_owned(), message: "Rate exceeded".to_owned(), status }

@@ -1,9 +1,10 @@
 //! Which operation a request means, and how answers and errors look in the protocol that it came by.
 //!
 //! A request is routed by its smithy-protocol path, then by the prefix of `x-amz-target`, then by the service of
-//! its credential scope with `Action=`. The services that are emulated speak awsJson 1.0 and 1.1; a request in
-//! another protocol is told so by name.
+//! its credential scope with `Action=`. Whatever the protocol, a service gets JSON and answers with JSON: awsJson is
+//! read here, [`cbor`] and [`query`] have files of their own.
 
+use super::{cbor, errors, query};
 use crate::aws::{ACCOUNT, Failure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -11,7 +12,15 @@ use std::collections::BTreeMap;
 /// Access key ids that begin so name the role that calls.
 pub(super) const ROLE_PREFIX: &str = "LOCALROLE";
 
-/// `x-amz-target` prefixes and the endpoint prefixes that they stand for. Source: `targetPrefix` in botocore's models.
+/// The caller of a request without a signature.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+
+/// What SNS does for anyone who was sent a link, and the member that names the ARN which says where.
+/// Source: the SNS API reference, ConfirmSubscription and Unsubscribe.
+const UNSIGNED: [(&str, &str); 2] = [("ConfirmSubscription", "TopicArn"), ("Unsubscribe", "SubscriptionArn")];
+
+/// `x-amz-target` prefixes, which are also the services of smithy-protocol paths, and the endpoint prefixes that they
+/// stand for. Source: `targetPrefix` in botocore's models.
 const TARGETS: [(&str, &str); 10] = [
     ("AmazonEC2ContainerRegistry_V20150921", "ecr"),
     ("AmazonEC2ContainerServiceV20141113", "ecs"),
@@ -23,21 +32,6 @@ const TARGETS: [(&str, &str); 10] = [
     ("DynamoDB_20120810", "dynamodb"),
     ("GraniteServiceVersion20100801", "monitoring"),
     ("secretsmanager", "secretsmanager"),
-];
-
-/// The query-protocol codes that SQS still sends beside its JSON ones, where the two differ.
-/// Source: the SQS API reference, and answers of the service ("x-amzn-query-error").
-const SQS_QUERY_CODES: [(&str, &str); 10] = [
-    ("BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"),
-    ("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"),
-    ("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest"),
-    ("InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId"),
-    ("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"),
-    ("PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress"),
-    ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
-    ("QueueNameExists", "QueueAlreadyExists"),
-    ("TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"),
-    ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"),
 ];
 
 /// A request as it came, whichever door it came by. Header names are in lower case.
@@ -85,13 +79,17 @@ pub(super) struct Reply {
 /// `MissingAuthenticationToken` (403) without a signature, `IncompleteSignature` for one that cannot be read,
 /// `UnknownOperationException` for a request that names no operation.
 pub(super) fn read(parcel: &Parcel) -> Result<Target, Failure> {
-    let scope = Scope::read(parcel.headers.get("authorization").map(String::as_str))?;
+    let authorization = parcel.headers.get("authorization").map(String::as_str);
+    if let (None, Some(target)) = (authorization, unsigned(parcel)) {
+        return Ok(target);
+    }
+    let scope = Scope::read(authorization)?;
+    let known = |name: &str| TARGETS.iter().find(|(target, _)| *target == name).map(|(_, service)| *service);
     let (service, operation, protocol) = if let Some((service, operation)) = rpc_path(&parcel.path) {
-        (service, operation, Protocol::Cbor)
+        (known(service).unwrap_or(service), operation, Protocol::Cbor)
     } else if let Some((prefix, operation)) = parcel.headers.get("x-amz-target").and_then(|t| t.rsplit_once('.')) {
-        let known = TARGETS.iter().find(|(target, _)| *target == prefix).map(|(_, service)| *service);
-        (known.unwrap_or(scope.service), operation.to_owned(), Protocol::Json(content_type(parcel)))
-    } else if let Some(operation) = action(&parcel.body) {
+        (known(prefix).unwrap_or(scope.service), operation.to_owned(), Protocol::Json(content_type(parcel)))
+    } else if let Some(operation) = query::field(&parcel.body, "Action") {
         (scope.service, operation, Protocol::Query)
     } else {
         return Err(Failure { status: 404, ..Failure::sender("UnknownOperationException", "") });
@@ -105,13 +103,32 @@ pub(super) fn read(parcel: &Parcel) -> Result<Target, Failure> {
     })
 }
 
+/// A request that needs no signature: the ARN in it says which region is meant.
+fn unsigned(parcel: &Parcel) -> Option<Target> {
+    let operation = query::field(&parcel.body, "Action")?;
+    let (_, member) = UNSIGNED.iter().find(|(name, _)| *name == operation)?;
+    let arn = query::field(&parcel.body, member)?;
+    let region = arn.strip_prefix("arn:aws:sns:")?.split(':').next().filter(|region| is_region(region))?.to_owned();
+    Some(Target {
+        service: "sns".to_owned(),
+        operation,
+        region,
+        caller: ANONYMOUS.to_owned(),
+        protocol: Protocol::Query,
+    })
+}
+
 /// The input of an operation, from the body that it came in.
 ///
 /// # Errors
-/// `SerializationException` for what is not a JSON object, [`Failure::not_emulated`] for another protocol.
+/// `SerializationException` or `MalformedInput` for what cannot be read, [`Failure::not_emulated`] where a service
+/// does not speak the protocol.
 pub(super) fn input(target: &Target, body: &[u8]) -> Result<Value, Failure> {
-    if !matches!(target.protocol, Protocol::Json(_)) {
-        return Err(Failure::not_emulated(&target.service, &target.operation));
+    match target.protocol {
+        Protocol::Cbor => return cbor::input(body),
+        Protocol::Query if query::is_spoken_by(&target.service) => return query::input(body),
+        Protocol::Query => return Err(Failure::not_emulated(&target.service, &target.operation)),
+        Protocol::Json(_) => {}
     }
     if body.is_empty() {
         return Ok(json!({}));
@@ -123,63 +140,70 @@ pub(super) fn input(target: &Target, body: &[u8]) -> Result<Value, Failure> {
 }
 
 impl Reply {
-    /// The output of an operation. An operation without output answers with an empty object, which every client reads.
+    fn new(protocol: Protocol, status: u16, body: Vec<u8>, request_id: &str) -> Self {
+        let content_type = match protocol {
+            Protocol::Json(content_type) => content_type,
+            Protocol::Cbor => "application/cbor",
+            Protocol::Query => "text/xml",
+        };
+        let mut headers = vec![("x-amzn-requestid", request_id.to_owned()), ("content-type", content_type.to_owned())];
+        if protocol == Protocol::Cbor {
+            headers.push(("smithy-protocol", cbor::NAME.to_owned()));
+        }
+        Self { status, headers, body }
+    }
+
+    /// The output of an operation. An operation without output answers in JSON and CBOR with an empty object, which
+    /// every client reads.
     pub(super) fn output(target: &Target, output: &Value, request_id: &str) -> Self {
-        Self::json(target, 200, output.to_string().into_bytes(), request_id)
+        let body = match target.protocol {
+            Protocol::Json(_) => output.to_string().into_bytes(),
+            Protocol::Cbor => cbor::output(output),
+            Protocol::Query => query::output(&target.service, &target.operation, output, request_id),
+        };
+        Self::new(target.protocol, 200, body, request_id)
     }
 
     /// A JSON body that is ready.
     pub(super) fn json(target: &Target, status: u16, body: Vec<u8>, request_id: &str) -> Self {
-        let content_type = match target.protocol {
-            Protocol::Json(content_type) => content_type,
-            Protocol::Cbor | Protocol::Query => "application/json",
+        let protocol = match target.protocol {
+            json @ Protocol::Json(_) => json,
+            Protocol::Cbor | Protocol::Query => Protocol::Json("application/json"),
         };
-        let headers = vec![("x-amzn-requestid", request_id.to_owned()), ("content-type", content_type.to_owned())];
-        Self { status, headers, body }
+        Self::new(protocol, status, body, request_id)
     }
 
-    /// A refusal, in the words of the service that refuses; of nobody in particular where there is no target.
-    pub(super) fn refusal(target: Option<&Target>, failure: &Failure, request_id: &str) -> Self {
-        let service = target.map_or("", |target| target.service.as_str());
-        if target.is_some_and(|target| target.protocol == Protocol::Query) {
-            return xml_refusal(failure, request_id);
-        }
-        let body = json!({ "__type": error_type(service, &failure.code), "message": failure.message });
-        let content_type = match target.map(|target| target.protocol) {
-            Some(Protocol::Json(content_type)) => content_type,
-            _ => "application/x-amz-json-1.0",
+    /// A refusal, in the words of the service that refuses.
+    pub(super) fn refusal(target: &Target, failure: &Failure, request_id: &str) -> Self {
+        Self::refused(&target.service, target.protocol, failure, request_id)
+    }
+
+    /// The refusal of a request that means no operation: of no service in particular.
+    pub(super) fn unrouted(parcel: &Parcel, failure: &Failure, request_id: &str) -> Self {
+        let protocol = if rpc_path(&parcel.path).is_some() {
+            Protocol::Cbor
+        } else if query::field(&parcel.body, "Action").is_some() {
+            Protocol::Query
+        } else {
+            Protocol::Json(content_type(parcel))
         };
-        let mut headers = vec![("x-amzn-requestid", request_id.to_owned()), ("content-type", content_type.to_owned())];
-        if service == "sqs" {
-            let code = SQS_QUERY_CODES.iter().find(|(json, _)| *json == failure.code).map(|(_, query)| *query);
-            let fault = if failure.status < 500 { "Sender" } else { "Receiver" };
-            headers.push(("x-amzn-query-error", format!("{};{fault}", code.unwrap_or(&failure.code))));
+        Self::refused("", protocol, failure, request_id)
+    }
+
+    fn refused(service: &str, protocol: Protocol, failure: &Failure, request_id: &str) -> Self {
+        let document = || json!({ "__type": errors::kind(service, &failure.code), "message": failure.message });
+        let body = match protocol {
+            Protocol::Json(_) => document().to_string().into_bytes(),
+            Protocol::Cbor => cbor::output(&document()),
+            Protocol::Query => query::refusal(service, errors::query_code(service, &failure.code), failure, request_id),
+        };
+        let mut reply = Self::new(protocol, failure.status, body, request_id);
+        if protocol != Protocol::Query {
+            let query_error = errors::query_error(service, &failure.code, failure.status);
+            reply.headers.extend(query_error.map(|error| ("x-amzn-query-error", error)));
         }
-        Self { status: failure.status, headers, body: body.to_string().into_bytes() }
+        reply
     }
-}
-
-/// The `__type` of an error: some services put their namespace before the code, some do not.
-fn error_type(service: &str, code: &str) -> String {
-    match (service, code) {
-        ("sqs", "InvalidParameterValue") => "com.amazon.coral.service#InvalidParameterValueException".to_owned(),
-        ("sqs", "MissingParameter") => "com.amazon.coral.service#MissingRequiredParameterException".to_owned(),
-        ("sqs", _) => format!("com.amazonaws.sqs#{code}"),
-        ("dynamodb", _) => format!("com.amazonaws.dynamodb.v20120810#{code}"),
-        _ => code.to_owned(),
-    }
-}
-
-fn xml_refusal(failure: &Failure, request_id: &str) -> Reply {
-    let fault = if failure.status < 500 { "Sender" } else { "Receiver" };
-    let message = failure.message.replace('&', "&amp;").replace('<', "&lt;");
-    let body = format!(
-        "<ErrorResponse><Error><Type>{fault}</Type><Code>{}</Code><Message>{message}</Message></Error>\
-         <RequestId>{request_id}</RequestId></ErrorResponse>",
-        failure.code
-    );
-    let headers = vec![("x-amzn-requestid", request_id.to_owned()), ("content-type", "text/xml".to_owned())];
-    Reply { status: failure.status, headers, body: body.into_bytes() }
 }
 
 /// What a SigV4 `Authorization` header says about the caller.
@@ -229,15 +253,10 @@ fn caller(access_key_id: &str) -> String {
     }
 }
 
-/// Takes `/service/NAME/operation/NAME` apart. Of the services with such a path none is emulated yet.
+/// Takes `/service/NAME/operation/NAME` apart.
 fn rpc_path(path: &str) -> Option<(&str, String)> {
     let (service, operation) = path.strip_prefix("/service/")?.split_once("/operation/")?;
     Some((service, operation.to_owned()))
-}
-
-fn action(body: &[u8]) -> Option<String> {
-    let action = |(name, value): (_, std::borrow::Cow<'_, str>)| (name == "Action").then(|| value.into_owned());
-    form_urlencoded::parse(body).take(64).find_map(action)
 }
 
 fn content_type(parcel: &Parcel) -> &'static str {
@@ -275,7 +294,13 @@ mod tests {
              Ok(("codedeploy", "StopDeployment")), "an unknown target goes by the scope"),
             (signed("sns"), "", "/", "Action=Publish&a=b", Ok(("sns", "Publish")), "the query protocol"),
             (signed("monitoring"), "", "/service/GraniteServiceVersion20100801/operation/DescribeAlarms", "",
-             Ok(("GraniteServiceVersion20100801", "DescribeAlarms")), "rpc-v2-cbor"),
+             Ok(("monitoring", "DescribeAlarms")), "rpc-v2-cbor"),
+            (signed("monitoring"), "", "/", "Action=DescribeAlarms", Ok(("monitoring", "DescribeAlarms")),
+             "CloudWatch's old form"),
+            (String::new(), "", "/", "Action=Unsubscribe&SubscriptionArn=arn:aws:sns:eu-west-2:1:t:s",
+             Ok(("sns", "Unsubscribe")), "whoever has a mail may unsubscribe"),
+            (String::new(), "", "/", "Action=Publish&TopicArn=arn:aws:sns:eu-west-2:1:t",
+             Err("MissingAuthenticationToken"), "but not publish"),
             (signed("sqs"), "", "/", "", Err("UnknownOperationException"), "names no operation"),
             (String::new(), "AmazonSQS.SendMessage", "/", "{}", Err("MissingAuthenticationToken"), "unsigned"),
             ("Bearer x".to_owned(), "AmazonSQS.SendMessage", "/", "{}", Err("IncompleteSignature"), "not SigV4"),

@@ -4,7 +4,7 @@
 //! only AWS can do (emit its own events) and for what only a person could see (mail).
 
 use super::protocol::{Parcel, Reply};
-use super::{Aws, Failure, LARGEST_BODY_BYTES, Outcome, SILENCE, handle};
+use super::{Aws, LARGEST_BODY_BYTES, Outcome, SILENCE, handle};
 use crate::aws::ACCOUNT;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -45,8 +45,7 @@ async fn serve(State(aws): State<Aws>, request: Request) -> Response {
         Outcome::Answered(reply) => response(reply),
         Outcome::Reset => {
             // A handler cannot break its own connection. The nearest thing: an error that says nothing, and a close.
-            let failure = Failure { code: "ServiceUnavailable".into(), message: String::new(), status: 503 };
-            let mut reset = response(Reply::refusal(None, &failure, "-"));
+            let mut reset = plain(StatusCode::SERVICE_UNAVAILABLE, &json!({ "__type": "ServiceUnavailable" }));
             reset.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             reset
         }
@@ -65,6 +64,7 @@ async fn take_event(State(aws): State<Aws>, body: Body) -> Response {
     match complete(&aws, &bytes) {
         Ok((region, envelope)) => {
             let id = envelope["id"].clone();
+            aws.ecr().observe(&aws, &region, &envelope);
             aws.eventbridge().publish(&aws, &region, "default", envelope);
             aws.poke();
             plain(StatusCode::ACCEPTED, &json!({ "id": id }))
@@ -73,9 +73,9 @@ async fn take_event(State(aws): State<Aws>, body: Body) -> Response {
     }
 }
 
-/// What SNS would have sent. There is no SNS yet, so there is never any mail: it goes here.
-async fn show_mail() -> Response {
-    plain(StatusCode::OK, &json!([]))
+/// What SNS sent by mail, the oldest first: `to`, `subject`, `body`, `at`.
+async fn show_mail(State(aws): State<Aws>) -> Response {
+    plain(StatusCode::OK, &json!(aws.sns().mail()))
 }
 
 /// What is emulated, by service: a list that tests and documentation are held against.

@@ -52,7 +52,7 @@ async fn errors_are_worded_as_each_service_words_them() {
          "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", None),
         ("events", "AWSEvents.DescribeRule", 400, "ResourceNotFoundException", None),
         ("events", "AWSEvents.CreateArchive", 501, "NotEmulated", None),
-        ("codedeploy", "CodeDeploy_20141006.StopDeployment", 501, "NotEmulated", None),
+        ("kinesis", "Kinesis_20131202.PutRecord", 501, "NotEmulated", None),
     ];
     for (service, target, status, kind, query_error) in cases {
         let input = json!({ "QueueName": "nope", "SecretId": "nope", "TableName": "nope", "Name": "nope" });
