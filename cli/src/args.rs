@@ -47,7 +47,7 @@ pub(crate) struct Globals {
     #[arg(action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub(crate) local: bool,
     /// The port of the local AWS, with --local
-    #[arg(long, global = true, env = "POINTSMAN_AWS_PORT", value_name = "PORT", default_value_t = 4566)]
+    #[arg(long, global = true, env = "POINTSMAN_AWS_PORT", value_name = "PORT", default_value_t = Self::AWS_PORT)]
     #[arg(hide_env_values = true)]
     pub(crate) aws_port: u16,
     /// The AWS region of Pointsman's stack; by default that of your AWS configuration
@@ -73,6 +73,26 @@ pub(crate) struct Globals {
     #[arg(long, global = true, env = "POINTSMAN_ABSOLUTE", hide_env_values = true)]
     #[arg(action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub(crate) absolute: bool,
+}
+
+impl Globals {
+    /// The port of the local AWS where none is given.
+    const AWS_PORT: u16 = 4566;
+
+    /// How this tool is to be called again: as it was, and for the same account.
+    pub(crate) fn command(&self, around: &Surroundings<'_>) -> String {
+        let mut command = around.command();
+        if self.local {
+            command.push_str(" --local");
+        }
+        if self.local && self.aws_port != Self::AWS_PORT {
+            command.push_str(&format!(" --aws-port {}", self.aws_port));
+        }
+        if let Some(region) = &self.region {
+            command.push_str(&format!(" --region {region}"));
+        }
+        command
+    }
 }
 
 #[derive(Debug, Subcommand)]

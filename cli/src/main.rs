@@ -33,5 +33,5 @@ async fn main() -> ExitCode {
         is_terminal: std::io::stdout().is_terminal(),
     };
     let outcome = cli.run(&surroundings).await;
-    output::finish(outcome, &cli.globals)
+    output::finish(outcome, &cli.globals, &surroundings)
 }

@@ -2,6 +2,7 @@
 
 use crate::args::Globals;
 use crate::failure::Failure;
+use crate::session::Surroundings;
 use crate::text::{invisible_escaped, plain};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -46,11 +47,12 @@ impl Report {
 }
 
 /// Prints what came of a command and tells the exit code.
-pub(crate) fn finish(outcome: Result<Report, Failure>, globals: &Globals) -> ExitCode {
+pub(crate) fn finish(outcome: Result<Report, Failure>, globals: &Globals, around: &Surroundings<'_>) -> ExitCode {
+    let command = globals.command(around);
     match outcome {
         Ok(report) => {
-            report.notes.iter().for_each(|note| complain(note));
-            let printed = if globals.json { report.json } else { lines(&report.text) };
+            report.notes.iter().for_each(|note| complain(&as_called(note, &command)));
+            let printed = if globals.json { report.json } else { lines(&as_called(&report.text, &command)) };
             match print(&printed) {
                 Ok(()) if report.is_ok => ExitCode::SUCCESS,
                 Ok(()) => ExitCode::from(FAILED),
@@ -65,10 +67,15 @@ pub(crate) fn finish(outcome: Result<Report, Failure>, globals: &Globals) -> Exi
                 true => "; is `cargo local` running?",
                 false => "",
             };
-            complain(&format!("{}{hint}", plain(&failure.to_string())));
+            complain(&as_called(&format!("{}{hint}", plain(&failure.to_string())), &command));
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// A text whose hints, written as in `` `pointsman executions list` ``, can be run as they stand.
+fn as_called(text: &str, command: &str) -> String {
+    text.replace("`pointsman ", &format!("`{command} "))
 }
 
 fn print(text: &str) -> io::Result<()> {
@@ -121,6 +128,16 @@ mod tests {
         assert!(!text.chars().any(|c| c != '\n' && c.is_control()), "{text:?}");
         assert!(!text.contains('\u{202e}'));
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn a_hint_is_the_command_as_it_was_called() {
+        let hint = "unknown; `pointsman executions resolve ex-1` settles it, in pointsman";
+        let called = as_called(hint, "cargo pointsman --local --aws-port 4600");
+        let expected =
+            "unknown; `cargo pointsman --local --aws-port 4600 executions resolve ex-1` settles it, in pointsman";
+        assert_eq!(called, expected);
+        assert_eq!(as_called(hint, "pointsman"), hint);
     }
 
     #[test]

@@ -7,12 +7,14 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
 use pointsman::aws::sqs::Queue;
+use pointsman::aws::sts;
 use pointsman::aws::targets::Targets;
 use pointsman::aws::{AwsConfig, CallError};
 use pointsman::ledger::Ledger;
 use pointsman::run::Engine;
 use pointsman::settings::Lookup;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// The region of the local account.
 const LOCAL_REGION: &str = "us-east-1";
@@ -32,11 +34,19 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    /// Who runs this, for the audit log. The environment says so and proves nothing: who AWS let in is in CloudTrail.
-    pub(crate) fn operator(&self) -> String {
-        let named = |name: &str| (self.lookup)(name).filter(|value| !value.is_empty());
-        let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(named);
-        format!("operator:{}", user.as_deref().unwrap_or("unknown"))
+    /// Who runs this, as the environment says. It proves nothing, so it is good for a local account alone.
+    fn user(&self) -> String {
+        let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| self.set(name));
+        user.unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// How this was called, for hints: cargo's alias says so in the environment (`.cargo/config.toml`).
+    pub(crate) fn command(&self) -> String {
+        self.set("POINTSMAN_COMMAND").unwrap_or_else(|| "pointsman".to_owned())
+    }
+
+    fn set(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
     }
 }
 
@@ -45,7 +55,8 @@ impl Surroundings<'_> {
 pub(crate) struct Session {
     pub(crate) aws: AwsConfig,
     pub(crate) ledger: Ledger,
-    pub(crate) operator: String,
+    /// Who acts, once that was asked.
+    operator: OnceCell<String>,
     changes_queue: String,
     dead_letters_queue: String,
 }
@@ -53,12 +64,17 @@ pub(crate) struct Session {
 impl Session {
     /// Opens it; nothing is called yet.
     pub(crate) async fn open(globals: &Globals, around: &Surroundings<'_>) -> Result<Self, Failure> {
-        let aws = if globals.local { local(globals) } else { remote(globals).await? };
+        // A local account takes any credentials, so it knows nobody.
+        let (aws, operator) = if globals.local {
+            (local(globals), OnceCell::new_with(Some(operator(&around.user()))))
+        } else {
+            (remote(globals).await?, OnceCell::new())
+        };
         let ledger = Ledger::new(&aws, globals.table.clone(), globals.audit_table.clone());
         Ok(Self {
             aws,
             ledger,
-            operator: around.operator(),
+            operator,
             changes_queue: globals.changes_queue.clone(),
             dead_letters_queue: globals.dead_letters_queue.clone(),
         })
@@ -69,12 +85,30 @@ impl Session {
         self.aws.now()
     }
 
-    /// What moves executions, in the operator's name.
+    /// Who acts, for the audit log: whoever AWS let in.
+    ///
+    /// What nobody can be named for is not done.
+    pub(crate) async fn operator(&self) -> Result<&str, Failure> {
+        let asked = async || match sts::caller(&self.aws).await {
+            Ok(arn) => Ok(operator(&arn)),
+            Err(error) => Err(Failure::Refused(format!(
+                "AWS does not say who you are (sts:GetCallerIdentity: {error}), and the audit log must: nothing was done"
+            ))),
+        };
+        self.operator.get_or_try_init(asked).await.map(String::as_str)
+    }
+
+    /// What can be started, looked at and stopped.
     ///
     /// It knows no starter roles: whose an execution of AWS's is, is for the functions or for the person to say.
-    pub(crate) fn engine(&self) -> Engine {
-        let targets = Targets::new(&self.aws, Vec::new());
-        Engine { ledger: self.ledger.clone(), targets, actor: self.operator.clone() }
+    pub(crate) fn targets(&self) -> Targets {
+        Targets::new(&self.aws, Vec::new())
+    }
+
+    /// What moves executions, in the operator's name.
+    pub(crate) async fn engine(&self) -> Result<Engine, Failure> {
+        let actor = self.operator().await?.to_owned();
+        Ok(Engine { ledger: self.ledger.clone(), targets: self.targets(), actor })
     }
 
     /// The queue of changes.
@@ -95,6 +129,11 @@ impl Session {
             CallError::Throttled { .. } | CallError::Lost(_) => error.into(),
         })
     }
+}
+
+/// A person, as the audit log names one.
+fn operator(who: &str) -> String {
+    format!("operator:{who}")
 }
 
 fn local(globals: &Globals) -> AwsConfig {
@@ -147,19 +186,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_operator_is_whoever_the_environment_names() {
+    fn locally_the_operator_is_whoever_the_environment_names() {
         #[rustfmt::skip]
         let cases = [
-            (vec![("USER", "ada")],                    "operator:ada",     "as everywhere"),
-            (vec![("USER", ""), ("LOGNAME", "grace")], "operator:grace",   "an empty name is none"),
-            (vec![("USERNAME", "joan")],               "operator:joan",    "on Windows"),
-            (vec![],                                   "operator:unknown", "in a bare container"),
+            (vec![("USER", "ada")],                    "ada",     "as everywhere"),
+            (vec![("USER", ""), ("LOGNAME", "grace")], "grace",   "an empty name is none"),
+            (vec![("USERNAME", "joan")],               "joan",    "on Windows"),
+            (vec![],                                   "unknown", "in a bare container"),
         ];
         for (environment, expected, why) in cases {
             let lookup =
                 |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
             let around = Surroundings { lookup: &lookup, clock: || Timestamp::UNIX_EPOCH, is_terminal: false };
-            assert_eq!(around.operator(), expected, "{why}");
+            assert_eq!(around.user(), expected, "{why}");
         }
     }
 }

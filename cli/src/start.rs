@@ -84,7 +84,7 @@ async fn look(session: &Session, manual: &DeliveryId) -> Result<Option<DeliveryV
 /// The repository whose route is meant. Asked before anything is sent, so that a slip of the pen starts nothing.
 async fn repository_of(session: &Session, args: &Args) -> Result<String, Failure> {
     if let Some(repository) = &args.repository {
-        let config = session.ledger.routes_of(repository).await?;
+        let config = session.ledger.routes_of(repository).await?.routes;
         let config = config.ok_or_else(|| Failure::NotFound(format!("{repository} is not in the configuration")))?;
         return one_repository(&config.routes, &args.route);
     }

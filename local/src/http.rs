@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// How much of a body is read before the connection is given up, in bytes. What is over the function's own bound is
 /// read and thrown away up to here: a client that is cut off while it still writes sees a reset, not the status.
@@ -19,8 +20,11 @@ pub fn router(local: Local) -> Router {
 
 async fn serve(State(local): State<Local>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if parts.method == Method::GET && parts.uri.path() == "/healthz" {
-        return plain(StatusCode::OK, &json!({ "status": "ok" }));
+    if parts.uri.path() == "/healthz" {
+        return match parts.method {
+            Method::GET | Method::HEAD => plain(StatusCode::OK, &json!({ "status": "ok" })),
+            _ => not_allowed("GET, HEAD"),
+        };
     }
     let Ok(body) = axum::body::to_bytes(body, READ_BYTES_MAX).await else {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, &json!({ "error": "the body is too large" }));
@@ -37,11 +41,26 @@ async fn answer(local: &Local, method: &Method, path: &str, headers: &HeaderMap,
             // API Gateway's own answer to a function that fails.
             plain(StatusCode::BAD_GATEWAY, &json!({ "message": "Internal server error" }))
         }
-        None if local.wired.routes.iter().any(|route| route.path == path) => {
-            plain(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "this method is not for this path" }))
+        None => {
+            let routes = local.wired.routes.iter().filter(|route| route.path == path);
+            match routes.map(|route| route.method.as_str()).collect::<BTreeSet<_>>() {
+                none if none.is_empty() => {
+                    plain(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing here; try POST /webhook" }))
+                }
+                methods => not_allowed(&methods.into_iter().collect::<Vec<_>>().join(", ")),
+            }
         }
-        None => plain(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing here; try POST /webhook" })),
     }
+}
+
+/// Says which methods are for a path. (API Gateway itself answers 403, "Missing Authentication Token", to such a request.)
+fn not_allowed(methods: &str) -> Response {
+    let body = json!({ "error": format!("this method is not for this path; it takes {methods}") });
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, &body);
+    if let Ok(methods) = HeaderValue::from_str(methods) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    response
 }
 
 fn of_function(answer: &Value) -> Response {

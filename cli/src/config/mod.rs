@@ -31,7 +31,8 @@ Examples:
   pointsman config push pointsman.toml
   pointsman --local config push pointsman.toml
 
-All of it becomes live at once, or nothing does. Two pushes at the same time: one of them is refused.";
+All of it becomes live at once, or nothing does. Two pushes at the same time: one of them is refused. A file that is
+live already makes no new version.";
 const SCHEMA_EXAMPLES: &str = "\
 Examples:
   pointsman config schema > pointsman.schema.json";
@@ -50,8 +51,7 @@ pub(crate) enum Command {
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(FileArgs),
     /// Make a configuration live, all or nothing
-    #[command(after_help = PUSH_EXAMPLES)]
-    Push(FileArgs),
+    Push(push::PushArgs),
     /// Print the JSON Schema of pointsman.toml, for editors
     #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
@@ -179,7 +179,7 @@ mod tests {
         let report = refused(&problems);
         assert!(!report.is_ok());
         insta::assert_snapshot!(with_warnings(&problems, "not a configuration: 2 errors"), @r#"
-        p.toml:2:1: routes[0]: the route starts nothing; write one of pipeline, build, workflow
+        p.toml:2:1: routes[0]: the route starts nothing; write one of pipeline, build
         p.toml:2:1: warning: routes[0].branch: missing: every branch starts it; write branch = ["**"] if that is meant
         p.toml:5:1: routes[0].brnach: unknown key; did you mean "branch"?
         not a configuration: 2 errors

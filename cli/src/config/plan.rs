@@ -75,7 +75,7 @@ async fn pipelines(session: &Session, config: &Config) -> Result<(Vec<PipelineVi
     let targets: BTreeSet<Target> = config.routes.iter().filter_map(|route| Target::of_route(&route.target)).collect();
     let pipelines: Vec<Target> = targets.into_iter().filter(|target| target.kind == TargetKind::Pipeline).collect();
     let left_out = pipelines.len().saturating_sub(PIPELINES_MAX);
-    let targets = Arc::new(session.engine().targets);
+    let targets = Arc::new(session.targets());
     let mut rest = pipelines.into_iter().take(PIPELINES_MAX);
     let mut looking = JoinSet::new();
     let mut views = Vec::new();

@@ -30,6 +30,8 @@ pub(crate) struct DeliveryView {
     sha: Option<Sha>,
     title: Option<String>,
     sender: Option<String>,
+    /// The version of the configuration that was asked, where one was.
+    configuration: Option<u64>,
     /// Every route that matched, whatever became of it.
     routes: Vec<RouteView>,
     /// When the webhook received it.
@@ -130,6 +132,7 @@ impl DeliveryView {
             sha,
             title,
             sender: delivery.change.sender.clone(),
+            configuration: delivery.configuration,
             routes,
             at: delivery.change.received_at,
             updated_at: delivery.updated_at,
@@ -151,6 +154,7 @@ impl DeliveryView {
             ("Ref", self.git_ref.as_ref().map(cell)),
             ("Commit", commit.as_ref().map(cell)),
             ("Sender", self.sender.as_ref().map(cell)),
+            ("Configuration", self.configuration.map(|version| cell(format!("version {version}")))),
             ("Received", Some(cell(style.time(self.at)))),
         ]);
         if !self.routes.is_empty() {

@@ -19,8 +19,9 @@ pub(super) async fn find(session: &Session, typed: &str) -> Result<Execution, Fa
 
 /// Writes into the execution's audit log what the operator wants, or what came of it.
 pub(super) async fn write_down(session: &Session, id: &ExecutionId, what: &str, detail: Value) -> Result<(), Failure> {
+    let actor = session.operator().await?;
     for _ in 0..TURNS_MAX {
-        let note = Note { actor: session.operator.clone(), what: what.to_owned(), detail: detail.clone() };
+        let note = Note { actor: actor.to_owned(), what: what.to_owned(), detail: detail.clone() };
         match session.ledger.save_noted(Writes::new(), &execution_subject(id), note, session.now()).await {
             Ok(()) => return Ok(()),
             // Somebody else's entry came first: the next turn follows it.

@@ -47,7 +47,7 @@ pub(super) async fn run(args: &Args, session: &Session, style: &Style) -> Result
 }
 
 async fn is(session: &Session, execution: &Execution, aws_id: &str, style: &Style) -> Result<Report, Failure> {
-    let engine = session.engine();
+    let engine = session.engine().await?;
     match engine.targets.seen(&execution.target, aws_id).await {
         Ok(_) => {}
         Err(CallError::Refused { code, message }) => {
@@ -64,7 +64,7 @@ async fn is(session: &Session, execution: &Execution, aws_id: &str, style: &Styl
 
 /// The word is taken here, with the operator's name; `dispatch` starts it, or within a minute `sweep`.
 async fn start_again(session: &Session, execution: &Execution, style: &Style) -> Result<Report, Failure> {
-    let engine = session.engine();
+    let engine = session.engine().await?;
     let decided = engine.take_up(&execution.id, &StartEvent::StartAgain, session.now()).await?;
     act::ask_dispatch(session, &execution.id).await?;
     let after = act::wait_for_start(session, &decided).await?;

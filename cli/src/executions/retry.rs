@@ -7,9 +7,9 @@ use crate::output::Report;
 use crate::session::{Session, WAIT};
 use crate::text::Style;
 use pointsman::aws::CallError;
+use pointsman::aws::targets::Targets;
 use pointsman::domain::execution::{Execution, Start, Status, TargetKind};
 use pointsman::domain::observed::{Observed, State};
-use pointsman::run::Engine;
 use serde_json::json;
 
 const EXAMPLES: &str = "\
@@ -83,10 +83,10 @@ async fn start(session: &Session, execution: &Execution, style: &Style) -> Resul
 }
 
 async fn stage(session: &Session, execution: &Execution, aws_id: &str, style: &Style) -> Result<Report, Failure> {
-    let engine = session.engine();
-    let stage = failed_stage(session, &engine, execution, aws_id).await?;
+    let targets = session.targets();
+    let stage = failed_stage(session, &targets, execution, aws_id).await?;
     act::write_down(session, &execution.id, "stage retry intended", json!({ "stage": stage })).await?;
-    match engine.targets.pipelines().retry(&execution.target, aws_id, &stage).await {
+    match targets.pipelines().retry(&execution.target, aws_id, &stage).await {
         Ok(()) => act::write_down(session, &execution.id, "stage retry accepted", json!({ "stage": stage })).await?,
         Err(error) => {
             let what = match &error {
@@ -105,7 +105,7 @@ async fn stage(session: &Session, execution: &Execution, aws_id: &str, style: &S
 /// The stage that failed, by what was reported, or else by what AWS says now.
 async fn failed_stage(
     session: &Session,
-    engine: &Engine,
+    targets: &Targets,
     execution: &Execution,
     aws_id: &str,
 ) -> Result<String, Failure> {
@@ -113,7 +113,7 @@ async fn failed_stage(
     if let Some(stage) = failed_of(&run.observed) {
         return Ok(stage);
     }
-    let observed = engine.targets.observe(&execution.target, aws_id, session.now()).await?;
+    let observed = targets.observe(&execution.target, aws_id, session.now()).await?;
     failed_of(&observed).ok_or_else(|| Failure::Refused(format!("AWS tells of no failed stage of {}", execution.id)))
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Args, session: &Session, style: &Style) -> Result
     let aws_id = stoppable(&execution)?;
     let intent = json!({ "reason": args.reason, "abandon": args.abandon });
     act::write_down(session, &execution.id, "stop intended", intent).await?;
-    let targets = session.engine().targets;
+    let targets = session.targets();
     match targets.stop(&execution.target, aws_id, &args.reason, args.abandon).await {
         Ok(()) => act::write_down(session, &execution.id, "stop accepted", json!({})).await?,
         Err(error) => {
@@ -45,7 +45,7 @@ pub(super) async fn run(args: &Args, session: &Session, style: &Style) -> Result
                 CallError::Lost(_) => "stop not answered",
             };
             act::write_down(session, &execution.id, what, json!({ "reason": error.to_string() })).await?;
-            return Err(error.into());
+            return Err(refusal(&execution, error, args.abandon));
         }
     }
     let execution = act::find(session, &args.id).await?;
@@ -59,6 +59,15 @@ pub(super) async fn run(args: &Args, session: &Session, style: &Style) -> Result
     };
     let view = view::load(session, execution).await?;
     Ok(Report::new(view.text(style), &view).note(note))
+}
+
+/// What AWS's refusal means to whoever asked.
+fn refusal(execution: &Execution, error: CallError, abandon: bool) -> Failure {
+    if !error.is("DuplicatedStopRequestException") {
+        return error.into();
+    }
+    let more = if abandon { "" } else { "; --abandon does not wait for what is in progress" };
+    Failure::Refused(format!("{} is being stopped already{more}", execution.id))
 }
 
 /// AWS's id of an execution that can be stopped.

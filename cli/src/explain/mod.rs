@@ -15,7 +15,8 @@ use pointsman::config;
 use pointsman::domain::change::{Change, DeliveryId};
 use pointsman::domain::route::RepositoryConfig;
 use pointsman::github::{self, Headers, Payload, Secret, Secrets, sign};
-use view::{Explained, Recorded};
+use pointsman::ledger::LiveRoutes;
+use view::{Asked, Explained, Recorded};
 
 /// The name of a change that nobody delivered.
 const UNDELIVERED: &str = "explained";
@@ -32,8 +33,8 @@ Examples:
   pointsman explain --repository acme/shop --workflow CI --branch main
   pointsman explain --payload push.json --event push
 
-Only the routes are asked. Whether a change is a repeat, or was overtaken by a newer one, is told by the record of its
-delivery, which --delivery shows beside the routes.";
+Only the routes are asked, as they are now. Whether a change is a repeat, or was overtaken by a newer one, is told by the
+record of its delivery, which --delivery shows beside the routes, with the version of the configuration that decided it.";
 
 /// Say for each route whether a change starts it, and what ruled it out
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,7 @@ pub(crate) async fn run(args: &Args, globals: &Globals, around: &Surroundings<'_
     let (routes, source) = match (&args.config, &session) {
         (Some(file), _) => {
             let region = globals.region.as_deref().unwrap_or(DEFAULT_REGION);
-            (of_file(file, region, &change)?, file.clone())
+            (of_file(file, region, &change)?, Asked::File(file.clone()))
         }
         (None, Some(session)) => of_account(session, &change).await?,
         (None, None) => return Err(Failure::Usage("give --config, or an account".to_owned())),
@@ -84,7 +85,7 @@ async fn recorded(session: &Session, typed: &str) -> Result<(Change, Option<Reco
     let absent = || Failure::NotFound(format!("no delivery {typed}"));
     let id: DeliveryId = typed.parse().map_err(|_| absent())?;
     let found = session.ledger.delivery(&id).await?.ok_or_else(absent)?.value;
-    let recorded = Recorded { status: found.status, reason: found.reason };
+    let recorded = Recorded { status: found.status, reason: found.reason, configuration: found.configuration };
     Ok((found.change, Some(recorded)))
 }
 
@@ -100,14 +101,12 @@ fn of_file(file: &str, region: &str, change: &Change) -> Result<Option<Repositor
 }
 
 /// The live routes of the change's repository, and which configuration that is.
-async fn of_account(session: &Session, change: &Change) -> Result<(Option<RepositoryConfig>, String), Failure> {
-    let live = session.ledger.live_configuration().await?;
-    let live = live.ok_or_else(|| Failure::NotFound("no configuration is live: give --config".to_owned()))?;
-    let routes = match &change.repository {
-        Some(repository) => session.ledger.routes_of(&repository.full_name).await?,
-        None => None,
-    };
-    Ok((routes, format!("version {}", live.value.live)))
+async fn of_account(session: &Session, change: &Change) -> Result<(Option<RepositoryConfig>, Asked), Failure> {
+    // A change of no repository has no routes, and is asked about for the version alone.
+    let full_name = change.repository.as_ref().map_or("", |repository| repository.full_name.as_str());
+    let LiveRoutes { version, routes } = session.ledger.routes_of(full_name).await?;
+    let version = version.ok_or_else(|| Failure::NotFound("no configuration is live: give --config".to_owned()))?;
+    Ok((routes, Asked::Live(version)))
 }
 
 /// Reads a payload that nobody signed.

@@ -6,14 +6,16 @@ use pointsman::domain::change::{Change, Sha};
 use pointsman::domain::delivery::Status;
 use pointsman::domain::route::{MatchedCommit, On, RepositoryConfig, Target};
 use pointsman::domain::routing::{Outcome, RuledOut, Verdict, never_starts, route};
-use serde::Serialize;
+use pointsman::ledger::Version;
+use serde::{Serialize, Serializer};
+use std::fmt;
 
 /// What each route makes of a change.
 #[derive(Debug, Serialize)]
 pub(super) struct Explained {
     change: ChangeView,
     /// Which configuration was asked: a file, or `version N`.
-    configuration: String,
+    configuration: Asked,
     /// Why it starts nothing whatever the routes say.
     starts_nothing: Option<String>,
     routes: Vec<RouteView>,
@@ -26,6 +28,32 @@ pub(super) struct Explained {
 pub(super) struct Recorded {
     pub(super) status: Status,
     pub(super) reason: String,
+    /// The version of the configuration that it was decided under, where one was asked.
+    pub(super) configuration: Option<Version>,
+}
+
+/// Which configuration is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A file of this name.
+    File(String),
+    /// What is live.
+    Live(Version),
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(name) => formatter.write_str(name),
+            Self::Live(version) => write!(formatter, "version {version}"),
+        }
+    }
+}
+
+impl Serialize for Asked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -60,7 +88,7 @@ impl Explained {
     pub(super) fn of(
         change: &Change,
         config: Option<&RepositoryConfig>,
-        configuration: String,
+        configuration: Asked,
         recorded: Option<Recorded>,
     ) -> Self {
         let repository = change.repository.as_ref().map(|repository| repository.full_name.clone());
@@ -94,7 +122,7 @@ impl Explained {
             ("Repository", change.repository.as_ref().map(cell)),
             ("Ref", change.git_ref.as_ref().map(cell)),
             ("Commit", change.sha.as_ref().map(|sha| cell(sha.as_str()))),
-            ("Configuration", Some(cell(&self.configuration))),
+            ("Configuration", Some(cell(self.asked()))),
             ("Starts nothing", self.starts_nothing.as_ref().map(cell)),
         ]);
         if !self.routes.is_empty() {
@@ -111,8 +139,21 @@ impl Explained {
             if !recorded.reason.is_empty() {
                 text.push_str(&format!(" ({})", plain(&recorded.reason)));
             }
+            if let Some(version) = recorded.configuration.filter(|version| self.configuration != Asked::Live(*version))
+            {
+                text.push_str(&format!("\nIt was decided under version {version}: these routes may be others."));
+            }
         }
         text
+    }
+
+    fn asked(&self) -> String {
+        let decided = self.recorded.as_ref().and_then(|recorded| recorded.configuration);
+        match &self.configuration {
+            Asked::Live(version) if decided == Some(*version) => format!("version {version}, which also decided it"),
+            Asked::Live(version) => format!("version {version}, live now"),
+            Asked::File(name) => name.clone(),
+        }
     }
 }
 
@@ -187,18 +228,19 @@ mod tests {
     fn explained(full_name: &str, recorded: Option<Recorded>) -> Explained {
         let config = config::parse(CONFIG, "t", "us-east-1").unwrap().config;
         let change = change(full_name);
-        Explained::of(&change, config.repository(full_name).as_ref(), "version 3".into(), recorded)
+        Explained::of(&change, config.repository(full_name).as_ref(), Asked::Live(3), recorded)
     }
 
     #[test]
     fn people_get_every_route_and_what_ruled_it_out() {
-        let recorded = Recorded { status: Status::Ignored, reason: "duplicate of delivery d0".into() };
+        let reason = "duplicate of delivery d0".into();
+        let recorded = Recorded { status: Status::Ignored, reason, configuration: Some(2) };
         insta::assert_snapshot!(explained("acme/shop", Some(recorded)).text(&style_for_tests()), @r#"
         Change         push
         Repository     acme/shop
         Ref            refs/heads/main
         Commit         bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-        Configuration  version 3
+        Configuration  version 3, live now
 
         ROUTE               TARGET                         WHY
         shop     matched    pipeline shop in us-east-1
@@ -206,12 +248,26 @@ mod tests {
         release  ruled out  pipeline release in us-east-1  the route is for tag, and this is a push of a branch
 
         What became of it: ignored (duplicate of delivery d0)
+        It was decided under version 2: these routes may be others.
         "#);
+    }
+
+    #[test]
+    fn what_decided_a_delivery_is_told_from_what_is_live() {
+        let recorded =
+            |configuration| Some(Recorded { status: Status::Executed, reason: String::new(), configuration });
+        let text = |configuration| explained("acme/shop", recorded(configuration)).text(&style_for_tests());
+        assert!(text(Some(3)).contains("version 3, which also decided it"), "{}", text(Some(3)));
+        for same_or_unknown in [Some(3), None] {
+            assert!(!text(same_or_unknown).contains("decided under"), "{}", text(same_or_unknown));
+        }
+        assert!(text(None).contains("version 3, live now"), "{}", text(None));
     }
 
     #[test]
     fn programs_get_the_same() {
         let json = serde_json::to_value(explained("acme/shop", None)).unwrap();
+        assert_eq!(json["configuration"], "version 3");
         let matched: Vec<_> = json["routes"].as_array().unwrap().iter().map(|route| &route["matched"]).collect();
         assert_eq!(matched, [true, false, false]);
         assert_eq!(json["routes"][0]["sha"], "b".repeat(40));

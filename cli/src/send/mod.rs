@@ -17,6 +17,8 @@ use std::io::Read;
 
 /// What `cargo local` verifies with unless it is told otherwise. Public, so good for nothing else.
 const LOCAL_SECRET: &str = "local-webhook-secret";
+/// Where `cargo local` has its webhook unless it is told otherwise.
+const LOCAL_URL: &str = "http://127.0.0.1:3000/webhook";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +38,7 @@ pub(crate) struct Args {
     /// The payload, a JSON file; `-` for stdin
     file: String,
     /// GitHub's event
-    #[arg(long, default_value = "push")]
+    #[arg(long, default_value = "push", value_parser = event)]
     event: String,
     /// Send it for this commit
     #[arg(long)]
@@ -47,10 +49,9 @@ pub(crate) struct Args {
     /// The delivery's GUID; by default a new one
     #[arg(long, value_name = "GUID")]
     delivery: Option<DeliveryId>,
-    /// Where the webhook is
+    /// Where the webhook is; with --local by default http://127.0.0.1:3000/webhook
     #[arg(long, env = "POINTSMAN_WEBHOOK_URL", hide_env_values = true)]
-    #[arg(default_value = "http://127.0.0.1:3000/webhook")]
-    url: String,
+    url: Option<String>,
     /// The environment variable that holds the webhook secret
     #[arg(long, value_name = "NAME", default_value = "POINTSMAN_WEBHOOK_SECRET")]
     secret_env: String,
@@ -58,6 +59,7 @@ pub(crate) struct Args {
 
 /// Sends it.
 pub(crate) async fn run(args: &Args, globals: &Globals, around: &Surroundings<'_>) -> Result<Report, Failure> {
+    let url = url(args, globals)?;
     let secret = secret(args, globals.local, around)?;
     let read = read_file(&args.file)?;
     let overrides = Overrides { sha: args.sha.clone(), git_ref: args.git_ref.clone() };
@@ -70,18 +72,42 @@ pub(crate) async fn run(args: &Args, globals: &Globals, around: &Surroundings<'_
         ("x-github-delivery", &delivery),
         ("x-hub-signature-256", &sign(&secret, &body)),
     ];
-    let posted = post::post(&args.url, &headers, body).await?;
+    let posted = post::post(url, &headers, body).await?;
     let json = json!({
         "delivery": delivery, "event": args.event, "status": posted.status, "body": body_json(&posted),
     });
-    Ok(Report::new(text(&posted, &delivery, globals.local), &json).ok_if(posted.is_success()))
+    let report = Report::new(text(&posted, &args.event, &delivery, &globals.command(around)), &json);
+    let report = report.ok_if(posted.is_success());
+    // The webhook tells strangers no more than that it is no such payload.
+    Ok(if posted.status == BAD_REQUEST { report.note(format!("sent as {}; {EVENTS}", args.event)) } else { report })
 }
 
-fn text(posted: &Posted, delivery: &str, is_local: bool) -> String {
+/// What the webhook answers to a body that is signed and is no payload of its event.
+const BAD_REQUEST: u16 = 400;
+
+/// What `--event` is for.
+const EVENTS: &str = "--event says what the payload is: push, pull_request, workflow_run, release, create, delete or ping; \
+                      any other event of GitHub's is recorded, and starts nothing";
+
+/// An event's name, as GitHub writes them.
+fn event(typed: &str) -> Result<String, String> {
+    let is_name = !typed.is_empty() && typed.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if is_name { Ok(typed.to_owned()) } else { Err(format!("no event of GitHub's is called so; {EVENTS}")) }
+}
+
+/// Where to send it. What is not said to be local goes where somebody says, and nowhere by default.
+fn url<'a>(args: &'a Args, globals: &Globals) -> Result<&'a str, Failure> {
+    let local = globals.local.then_some(LOCAL_URL);
+    args.url.as_deref().or(local).ok_or_else(|| {
+        Failure::Usage("where is the webhook? Give --url, set POINTSMAN_WEBHOOK_URL, or use --local".to_owned())
+    })
+}
+
+fn text(posted: &Posted, event: &str, delivery: &str, command: &str) -> String {
     let mut text = format!("{} {}", posted.status, plain(posted.body.trim()));
-    if posted.is_success() {
-        let local = if is_local { " --local" } else { "" };
-        text.push_str(&format!("\nWhat became of it: pointsman{local} deliveries show {delivery}"));
+    // A ping is answered and forgotten.
+    if posted.is_success() && event != "ping" {
+        text.push_str(&format!("\nWhat became of it: {command} deliveries show {delivery}"));
     }
     text
 }
@@ -136,7 +162,7 @@ mod tests {
             sha: None,
             git_ref: None,
             delivery: None,
-            url: "http://127.0.0.1:3000/webhook".into(),
+            url: None,
             secret_env: "HOOK".into(),
         }
     }
@@ -178,10 +204,12 @@ mod tests {
     #[test]
     fn people_are_told_where_to_look() {
         let answer = |status, body: &str| Posted { status, body: body.into() };
+        let text = |posted: Posted, event| text(&posted, event, "d1", "pointsman --local");
         assert_eq!(
-            text(&answer(202, "{\"status\":\"queued\"}\n"), "d1", true),
+            text(answer(202, "{\"status\":\"queued\"}\n"), "push"),
             "202 {\"status\":\"queued\"}\nWhat became of it: pointsman --local deliveries show d1"
         );
-        assert_eq!(text(&answer(401, "no\u{1b}[2J"), "d1", false), "401 no\\u{1b}[2J");
+        assert_eq!(text(answer(200, "pong"), "ping"), "200 pong", "nothing became of it");
+        assert_eq!(text(answer(401, "no\u{1b}[2J"), "push"), "401 no\\u{1b}[2J");
     }
 }

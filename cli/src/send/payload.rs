@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 const BRANCHES: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
 
+/// The events that tell of a commit or of a ref.
+const WITH_ONE: &str = "push, pull_request, workflow_run, release, create and delete";
+
 /// What to send a payload for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Overrides {
@@ -36,7 +39,7 @@ impl Overrides {
             "workflow_run" => self.workflow_run(inner(root, event)?, now),
             "release" => self.release(inner(root, event)?, now),
             "create" | "delete" => self.git_ref_event(root)?,
-            _ => return Err(format!("the event {event} has neither a commit nor a ref")),
+            _ => return Err(format!("the event {event} has neither a commit nor a ref; {WITH_ONE} have")),
         }
         serde_json::to_vec(&payload).map_err(|error| format!("the payload cannot be written: {error}"))
     }
@@ -205,7 +208,7 @@ mod tests {
     fn what_cannot_be_overridden_is_refused() {
         #[rustfmt::skip]
         let cases = [
-            ("star",         json!({}),             "the event star has neither a commit nor a ref"),
+            ("star",         json!({}),             "the event star has neither a commit nor a ref; push, pull_request, workflow_run, release, create and delete have"),
             ("push",         json!([]),             "the payload is not a JSON object"),
             ("pull_request", json!({ "ref": "x" }), "the payload has no pull_request: is it of this event?"),
             ("delete",       json!({ "ref": "x" }), "the creation or deletion of a ref names no commit: give --ref"),

@@ -11,7 +11,7 @@ use pointsman::domain::delivery::{Delivery, Planned, Status};
 use pointsman::domain::intake::{LogicalKey, Repeat, SeenPush, repeat};
 use pointsman::domain::route::{MatchedCommit, RepositoryConfig, Route};
 use pointsman::domain::routing::{Matched, Outcome, Verdict, never_starts, route};
-use pointsman::ledger::{Claim, LedgerError, Loaded, RefState, Writes};
+use pointsman::ledger::{Claim, LedgerError, LiveRoutes, Loaded, RefState, Version, Writes};
 use pointsman::run::{Engine, TURNS_MAX};
 
 /// How often a release waits for the push of its tag before it does without. SQS's visibility timeout is between.
@@ -28,6 +28,9 @@ enum Plan {
     Ignore(String),
     Start(Vec<Planned>),
 }
+
+/// A plan, and the version of the configuration that it follows from, where one was asked.
+type Decided = (Plan, Option<Version>);
 
 /// Carries out what a change calls for, from wherever an earlier try stopped.
 pub(crate) async fn carry_out(
@@ -83,15 +86,15 @@ async fn decide(
     let claimed_by = claim.as_ref().map(|claim| &claim.value.delivery);
     let last = git_ref.as_ref().and_then(|(_, known)| known.as_ref()).map(|known| &known.value.last);
     let mut writes = Writes::new();
-    let plan = match repeat(change, claimed_by, last) {
+    let decided = match repeat(change, claimed_by, last) {
         Repeat::Of(first) => {
             // The second hook's telling is claimed too: replayed later, it must still be a duplicate.
             if claim.is_none() {
                 writes = writes.claim(&key.hash(), &Claim { delivery: first.clone(), change: key.clone() }, now);
             }
-            Plan::Ignore(format!("duplicate of delivery {first}"))
+            (Plan::Ignore(format!("duplicate of delivery {first}")), None)
         }
-        Repeat::Same => Plan::Ignore("this delivery was handled before; its record has expired".to_owned()),
+        Repeat::Same => (Plan::Ignore("this delivery was handled before; its record has expired".to_owned()), None),
         Repeat::New => {
             writes = writes.claim(&key.hash(), &Claim { delivery: change.delivery.clone(), change: key.clone() }, now);
             if let Some((repository, known)) = git_ref
@@ -102,7 +105,7 @@ async fn decide(
             plan(engine, change, &key.hash(), receives, now).await?
         }
     };
-    Ok(Some(writes.delivery(&record(change, known, plan, now))))
+    Ok(Some(writes.delivery(&record(change, known, decided, now))))
 }
 
 /// What is known of the ref that a push moves, with its repository.
@@ -131,15 +134,17 @@ async fn plan(
     key: &str,
     receives: u32,
     now: Timestamp,
-) -> Result<Plan, DispatchError> {
+) -> Result<Decided, DispatchError> {
     if let Some(never) = never_starts(change) {
-        return Ok(Plan::Ignore(never.to_string()));
+        return Ok((Plan::Ignore(never.to_string()), None));
     }
     let Some(repository) = &change.repository else {
-        return Ok(Plan::Ignore("the event belongs to no repository".to_owned()));
+        return Ok((Plan::Ignore("the event belongs to no repository".to_owned()), None));
     };
-    let Some(config) = engine.ledger.routes_of(&repository.full_name).await? else {
-        return Ok(Plan::Ignore(format!("repository {} is not in the configuration", repository.full_name)));
+    let LiveRoutes { version, routes } = engine.ledger.routes_of(&repository.full_name).await?;
+    let Some(config) = routes else {
+        let reason = format!("repository {} is not in the configuration", repository.full_name);
+        return Ok((Plan::Ignore(reason), version));
     };
     let verdicts = route(change, &config);
     let mut planned = Vec::new();
@@ -158,9 +163,9 @@ async fn plan(
     }
     if planned.is_empty() {
         let reason = format!("no route matches: {}", reasons.join("; "));
-        return Ok(Plan::Ignore(reason.chars().take(REASON_CHARACTERS_MAX).collect()));
+        return Ok((Plan::Ignore(reason.chars().take(REASON_CHARACTERS_MAX).collect()), version));
     }
-    Ok(Plan::Start(planned))
+    Ok((Plan::Start(planned), version))
 }
 
 /// The commit to start with. A release does not tell it: the push of its tag did, or is still on its way.
@@ -186,15 +191,25 @@ async fn commit(
     }
 }
 
-fn record(change: &Change, known: Option<Loaded<Delivery>>, plan: Plan, now: Timestamp) -> Loaded<Delivery> {
+fn record(change: &Change, known: Option<Loaded<Delivery>>, decided: Decided, now: Timestamp) -> Loaded<Delivery> {
+    let (plan, configuration) = decided;
     let (status, reason, plan) = match plan {
         Plan::Ignore(reason) => (Status::Ignored, reason, Vec::new()),
         Plan::Start(plan) => (Status::Received, "about to be started".to_owned(), plan),
     };
     let (created_at, version) = known.map_or((now, 0), |known| (known.value.created_at, known.version));
     let id = change.delivery.clone();
-    let mut value =
-        Delivery { id, status, reason, change: change.clone(), plan, is_dead: false, created_at, updated_at: now };
+    let mut value = Delivery {
+        id,
+        status,
+        reason,
+        change: change.clone(),
+        configuration,
+        plan,
+        is_dead: false,
+        created_at,
+        updated_at: now,
+    };
     keep_within_an_item(&mut value);
     Loaded { value, version }
 }
@@ -221,9 +236,9 @@ pub(crate) async fn carry_out_manual(
             return resume(engine, &known, now, has_time).await;
         }
         let change = manual_change(manual.manual.clone(), &manual.repository, by, now);
-        let config = engine.ledger.routes_of(&manual.repository).await?;
-        let plan = manual_plan(&change, manual, config.as_ref(), now);
-        match engine.ledger.save(Writes::new().delivery(&record(&change, None, plan, now))).await {
+        let LiveRoutes { version, routes } = engine.ledger.routes_of(&manual.repository).await?;
+        let plan = manual_plan(&change, manual, routes.as_ref(), now);
+        match engine.ledger.save(Writes::new().delivery(&record(&change, None, (plan, version), now))).await {
             Ok(()) | Err(LedgerError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }

@@ -54,6 +54,7 @@ async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
                 status: Status::Failed,
                 reason: DEAD_LETTER.to_owned(),
                 change: change.clone(),
+                configuration: None,
                 plan: Vec::new(),
                 is_dead: true,
                 created_at: now,

@@ -13,6 +13,8 @@ pub mod dynamodb;
 pub mod secretsmanager;
 #[cfg(feature = "queue")]
 pub mod sqs;
+#[cfg(feature = "identity")]
+pub mod sts;
 #[cfg(feature = "targets")]
 pub mod targets;
 mod trust;

@@ -87,10 +87,10 @@ fn read_deploys(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Vec<De
 
 fn read_deploy(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Deploy> {
     let table = value.table(&DEPLOY_KEYS, problems)?;
-    let region = required(&table, "region", &REGION, problems);
+    let region = table.require("region", REGION.hint(), problems).and_then(|value| aws_region(&value, problems));
     let pipeline = required(&table, "pipeline", &PIPELINE, problems);
     let stage = required(&table, "stage", &STAGE, problems);
-    let pipeline_region = optional(&table, "pipeline_region", &REGION, problems);
+    let pipeline_region = table.get("pipeline_region").and_then(|value| aws_region(&value, problems));
     let ecs = table.get("ecs").and_then(|value| {
         let table = value.table(&ECS_KEYS, problems)?;
         let cluster = required(&table, "cluster", &ECS_NAME, problems);
@@ -103,7 +103,8 @@ fn read_deploy(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<Deploy>
         let deployment_group = required(&table, "deployment_group", &CODEDEPLOY_NAME, problems);
         Some(DeploymentGroup { application: application?, deployment_group: deployment_group? })
     });
-    Some(Deploy { region: region?, pipeline: pipeline?, stage: stage?, pipeline_region, ecs, codedeploy })
+    let pipeline_region = pipeline_region.map(|region| region.value);
+    Some(Deploy { region: region?.value, pipeline: pipeline?, stage: stage?, pipeline_region, ecs, codedeploy })
 }
 
 fn read_policies(value: &Value<'_>, groups: &Groups, problems: &mut Problems<'_>) -> BTreeMap<String, ApprovalPolicy> {
@@ -309,8 +310,4 @@ fn flag(table: &Table<'_>, key: &str, problems: &mut Problems<'_>) -> bool {
 fn required(table: &Table<'_>, key: &str, shape: &Shape, problems: &mut Problems<'_>) -> Option<String> {
     let value = table.require(key, shape.hint(), problems)?;
     word(&value, shape, problems).map(|word| word.value)
-}
-
-fn optional(table: &Table<'_>, key: &str, shape: &Shape, problems: &mut Problems<'_>) -> Option<String> {
-    table.get(key).and_then(|value| word(&value, shape, problems)).map(|word| word.value)
 }

@@ -35,7 +35,7 @@ impl<'d> Table<'d> {
     /// The whole text, whose keys must be among `known`.
     pub(super) fn root(document: &'d Spanned<DeTable<'d>>, known: &[&str], problems: &mut Problems<'_>) -> Self {
         let table = Self { entries: document.get_ref(), place: Place { key: String::new(), span: 0..0 } };
-        table.refuse_unknown(known, problems);
+        table.refuse_unknown(known, &[], problems);
         table
     }
 
@@ -80,15 +80,10 @@ impl<'d> Table<'d> {
         self.entries.keys().map(|key| key.get_ref().as_ref())
     }
 
-    fn refuse_unknown(&self, known: &[&str], problems: &mut Problems<'_>) {
-        for (key, _) in self.entries() {
-            if !known.contains(&key.value) {
-                problems.error(
-                    &key.place,
-                    "unknown key",
-                    suggest(key.value, known.iter().copied(), "the keys here are"),
-                );
-            }
+    fn refuse_unknown(&self, known: &[&str], not_yet: &[&str], problems: &mut Problems<'_>) {
+        let of_use = || known.iter().copied().filter(|key| !not_yet.contains(key));
+        for (key, _) in self.entries().filter(|(key, _)| !known.contains(&key.value)) {
+            problems.error(&key.place, "unknown key", suggest(key.value, of_use(), "the keys here are"));
         }
     }
 }
@@ -96,8 +91,18 @@ impl<'d> Table<'d> {
 impl<'d> Value<'d> {
     /// A table, whose keys must be among `known`.
     pub(super) fn table(&self, known: &[&str], problems: &mut Problems<'_>) -> Option<Table<'d>> {
+        self.table_with(known, &[], problems)
+    }
+
+    /// The same, where some of the known keys are `not_yet` of any use: those are suggested to nobody.
+    pub(super) fn table_with(
+        &self,
+        known: &[&str],
+        not_yet: &[&str],
+        problems: &mut Problems<'_>,
+    ) -> Option<Table<'d>> {
         let table = self.open_table(problems)?;
-        table.refuse_unknown(known, problems);
+        table.refuse_unknown(known, not_yet, problems);
         Some(table)
     }
 

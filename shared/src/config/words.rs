@@ -91,6 +91,26 @@ pub(super) fn has_shape(text: At<&str>, shape: &Shape, problems: &mut Problems<'
     has_shape
 }
 
+/// What AWS's regions are called before the direction. Source: botocore's `partitions.json`.
+const AREAS: [&str; 16] = [
+    "us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx", "cn", "us-gov", "us-iso", "us-isob", "us-isof", "eu-isoe",
+    "eusc-de",
+];
+const DIRECTIONS: [&str; 9] =
+    ["north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest", "central"];
+
+/// A region. One that is called as none of AWS's is warned of: AWS may have a new area tomorrow.
+pub(super) fn aws_region(value: &Value<'_>, problems: &mut Problems<'_>) -> Option<At<String>> {
+    let region = word(value, &REGION, problems)?;
+    let (rest, _) = region.value.rsplit_once('-').unwrap_or_default();
+    let (area, direction) = rest.rsplit_once('-').unwrap_or_default();
+    if !AREAS.contains(&area) || !DIRECTIONS.contains(&direction) {
+        let message = format!("no region of AWS is called like {:?}", region.value);
+        problems.warning(&region.place, message, "is it a slip?");
+    }
+    Some(region)
+}
+
 /// A list of patterns, of which at least one includes.
 pub(super) fn patterns(value: &Value<'_>, separator: Separator, problems: &mut Problems<'_>) -> Patterns {
     let written = value.strings(MAX_PATTERNS, problems).unwrap_or_default();

@@ -16,6 +16,9 @@ pub struct Delivery {
     pub reason: String,
     /// What it said.
     pub change: Change,
+    /// The version of the configuration whose routes were asked; `None` where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<u64>,
     /// The routes that matched, and what each starts.
     pub plan: Vec<Planned>,
     /// Its message became a dead letter: a start of the plan without a record will not get one by itself.

@@ -22,6 +22,9 @@ const BYTES_PER_WRITE: usize = 2_000_000;
 /// The configuration's text is kept in pieces of this many bytes. An item holds 400 KB.
 const SOURCE_PIECE_BYTES: usize = 200_000;
 
+/// What stands in a push's name between its version and its hash.
+const PUSH_SEPARATOR: char = '#';
+
 /// A version of the configuration: 1 for the first.
 pub type Version = u64;
 
@@ -40,6 +43,15 @@ pub struct LiveConfiguration {
     pub by: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// The live routes of one repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LiveRoutes {
+    /// Of which configuration; `None` where none is live.
+    pub version: Option<Version>,
+    /// Its routes; `None` where that configuration does not name it.
+    pub routes: Option<RepositoryConfig>,
 }
 
 /// How many targets one part lists. A target weighs 400 bytes at most.
@@ -82,10 +94,10 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
-    pub async fn routes_of(&self, full_name: &str) -> Result<Option<RepositoryConfig>, LedgerError> {
-        let Some(live) = self.live_configuration().await? else { return Ok(None) };
+    pub async fn routes_of(&self, full_name: &str) -> Result<LiveRoutes, LedgerError> {
+        let Some(live) = self.live_configuration().await? else { return Ok(LiveRoutes::default()) };
         let key = keys::configuration(&live.value.push, &repository_part(full_name));
-        Ok(self.load(&key).await?.map(|loaded| loaded.value))
+        Ok(LiveRoutes { version: Some(live.value.live), routes: self.load(&key).await?.map(|loaded| loaded.value) })
     }
 
     /// The text that was pushed as the live version.
@@ -154,7 +166,7 @@ impl Ledger {
         let version = before.map_or(1, |live| live.value.live + 1);
         let pieces = pieces_of(publication.source);
         let (parts, target_parts) = publication.parts(&pieces);
-        let push = format!("{version}#{}", hash_of(&parts));
+        let push = format!("{version}{PUSH_SEPARATOR}{}", hash_of(&parts));
         for chunk in chunks_of(parts) {
             // Written over where a push of the very same content failed half way.
             let put =
@@ -183,6 +195,14 @@ pub struct Publication<'a> {
     pub config: &'a Config,
     /// Who pushes.
     pub by: &'a str,
+}
+
+impl LiveConfiguration {
+    /// Whether what is live is what a publication would make live, part by part.
+    pub fn holds(&self, publication: &Publication<'_>) -> bool {
+        let (parts, _) = publication.parts(&pieces_of(publication.source));
+        self.push.split_once(PUSH_SEPARATOR).is_some_and(|(_, hash)| hash == hash_of(&parts))
+    }
 }
 
 impl Publication<'_> {

@@ -12,7 +12,7 @@ mod refs;
 mod runs;
 
 pub use audit::{AUDIT_ENTRIES_MAX, CONFIGURATION_SUBJECT, execution_subject};
-pub use configuration::{LiveConfiguration, PipelineCheck, Publication, Version};
+pub use configuration::{LiveConfiguration, LiveRoutes, PipelineCheck, Publication, Version};
 pub use executions::Filter;
 pub use refs::{Claim, RefState};
 pub use runs::{Run, Unowned};
