@@ -92,10 +92,10 @@ impl Ecs {
     /// As CreateCluster and CreateService.
     pub(crate) fn provide(&self, aws: &Aws, region: &str, cluster: &str, service: &str) -> Result<(), Failure> {
         let mut state = lock(&self.state);
-        let mut turn = state.turn(aws, aws.clock().now());
+        let turn = state.turn(aws, aws.clock().now());
         let here = state.regions.entry(region.to_owned()).or_default();
         let names = serde_json::json!({ "cluster": cluster, "service": service });
-        pipeline::make_on_first_use(here, region, &names, &mut turn)
+        pipeline::make_on_first_use(here, region, &names, &turn)
     }
 
     /// All that is known, for [`Ecs::restore`].
