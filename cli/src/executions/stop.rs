@@ -91,6 +91,27 @@ fn stoppable(execution: &Execution) -> Result<&str, Failure> {
 mod tests {
     use super::*;
 
+    fn execution(start: &Start, status: Status) -> Execution {
+        serde_json::from_value(json!({
+            "id": "ex-1", "kind": "build", "origin": { "by": "delivery", "delivery": "d1" },
+            "target": { "kind": "build", "name": "p", "region": "us-east-1" }, "variables": {},
+            "start": start, "status": status,
+            "created_at": "2027-01-15T07:58:00Z", "wanted_since": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:59:00Z",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_second_stop_is_told_what_would_be_quicker() {
+        let execution = execution(&Start::Started { aws_id: "aws-1".into() }, Status::Running);
+        let refused = |code: &str| CallError::Refused { code: code.to_owned(), message: "m".to_owned() };
+        let said = |code, abandon| refusal(&execution, refused(code), abandon).to_string();
+        let quicker = "ex-1 is being stopped already; --abandon does not wait for what is in progress";
+        assert_eq!(said("DuplicatedStopRequestException", false), quicker);
+        assert_eq!(said("DuplicatedStopRequestException", true), "ex-1 is being stopped already");
+        assert_eq!(said("PipelineNotFoundException", false), "PipelineNotFoundException: m");
+    }
+
     #[test]
     fn only_what_runs_can_be_stopped() {
         let started = || Start::Started { aws_id: "aws-1".into() };
@@ -105,14 +126,7 @@ mod tests {
             (unknown,   Status::Unknown,          false, "nobody knows which it is"),
         ];
         for (start, status, expected, why) in cases {
-            let execution: Execution = serde_json::from_value(json!({
-                "id": "ex-1", "kind": "build", "origin": { "by": "delivery", "delivery": "d1" },
-                "target": { "kind": "build", "name": "p", "region": "us-east-1" }, "variables": {},
-                "start": start, "status": status,
-                "created_at": "2027-01-15T07:58:00Z", "wanted_since": "2027-01-15T07:58:00Z", "updated_at": "2027-01-15T07:59:00Z",
-            }))
-            .unwrap();
-            assert_eq!(stoppable(&execution).is_ok(), expected, "{why}");
+            assert_eq!(stoppable(&execution(&start, status)).is_ok(), expected, "{why}");
         }
     }
 }

@@ -1,0 +1,322 @@
+//! The operator's tool as it is run: exit codes, what stands on which stream, the shapes of its documents.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "a test may")]
+
+use pointsman_local::aws::wire::router as aws_router;
+use pointsman_local::clock::Clock;
+use pointsman_local::http::router as http_router;
+use pointsman_local::runner::{Local, Options};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::{Sender, channel};
+use tokio::net::TcpListener;
+
+/// What a command did.
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Runs the tool with this environment and nothing else.
+fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+    command.args(arguments).current_dir(root()).env_clear().envs(environment.iter().copied());
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+fn run(arguments: &[&str]) -> Ran {
+    run_with(arguments, &[])
+}
+
+/// `cargo local` on ports of its own, for as long as it is kept.
+struct Account {
+    aws_port: String,
+    webhook: String,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Account {
+    fn open() -> Self {
+        let (tell, told) = channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(serve(&tell, stopped));
+        });
+        let (http, aws) = told.recv().unwrap();
+        Self { aws_port: aws.to_string(), webhook: format!("http://127.0.0.1:{http}/webhook"), _stop: stop }
+    }
+
+    /// Runs the tool for this account.
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let globals = ["--local", "--aws-port", &self.aws_port];
+        run_with(&[&globals, arguments].concat(), &[("POINTSMAN_WEBHOOK_URL", &self.webhook), ("USER", "ada")])
+    }
+
+    /// Runs it as for an account of AWS's own, with these credentials.
+    fn run_remote(&self, arguments: &[&str], key: &str) -> Ran {
+        let endpoint = format!("http://127.0.0.1:{}", self.aws_port);
+        let environment = [
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", key),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("USER", "ada"),
+        ];
+        run_with(arguments, &environment)
+    }
+
+    /// Runs it until what it prints is so.
+    fn until(&self, arguments: &[&str], is_so: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..300 {
+            let document = self.run(arguments).json();
+            if is_so(&document) {
+                return document;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{arguments:?}: {}", self.run(arguments).stdout)
+    }
+}
+
+async fn serve(tell: &Sender<(u16, u16)>, stopped: tokio::sync::oneshot::Receiver<()>) {
+    let local = Local::start(Clock::real(), Options::default()).await.unwrap();
+    let (http, aws) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    tell.send((http.local_addr().unwrap().port(), aws.local_addr().unwrap().port())).unwrap();
+    tokio::select! {
+        () = local.run() => {}
+        _ = async { axum::serve(http, http_router(local.clone())).await } => {}
+        _ = async { axum::serve(aws, aws_router(local.aws.clone())).await } => {}
+        _ = stopped => {}
+    }
+}
+
+/// A file that is gone with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("pointsman-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+const SHOP: &str = "examples/shop/pointsman.toml";
+const SHA: &str = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
+
+#[test]
+fn without_an_account_each_outcome_has_its_exit_code() {
+    let wrong = Scratch::new("wrong.toml", "version = 1\n[[routes]]\n");
+    let wrong = wrong.path();
+    #[rustfmt::skip]
+    let cases: &[(&[&str], i32, &str, &str)] = &[
+        // arguments                                     code  stderr holds                       why
+        (&["--version"],                                 0,    "",                                "it is there"),
+        (&["config", "check", SHOP],                     0,    "",                                "a good file"),
+        (&["config", "check", wrong],                    1,    "",                                "a wrong one"),
+        (&["config", "check", "nowhere.toml"],           2,    "nowhere.toml",                    "no file"),
+        (&["config", "schema"],                          0,    "",                                "it needs nothing"),
+        (&["explain", "--config", SHOP, "--repository", "acme/shop", "--branch", "main"], 0, "",  "a file and a made-up change"),
+        (&[],                                            2,    "Usage",                           "no command"),
+        (&["deploy"],                                    2,    "unrecognized subcommand",         "no such command"),
+        (&["start", "web", "--sha", "main", "--reason", "r"], 2, "40",                            "a branch is no commit"),
+        (&["send", "events/push.json"],                  2,    "--url",                           "where to?"),
+        (&["--local", "send", "events/push.json", "--event", "Push"], 2, "workflow_run",          "no event is called so"),
+        (&["--local", "send", "events/star.json", "--event", "star", "--sha", SHA], 2, "release", "a star has no commit"),
+        (&["--local", "--aws-port", "1", "executions", "list"], 1, "is `cargo local` running?",   "nobody is there"),
+    ];
+    for (arguments, code, stderr, why) in cases {
+        let ran = run(arguments);
+        assert_eq!(ran.code, *code, "{why}: {arguments:?}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains(stderr), "{why}: {}", ran.stderr);
+        assert!(*code != 2 || ran.stdout.is_empty(), "{why}: the document's stream is left alone: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let ran = run(&["completions", shell]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{shell}");
+        assert!(ran.stdout.contains("pointsman") && ran.stdout.contains("redrive"), "{shell}");
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_exit_code_3_and_one_sentence() {
+    let account = Account::open();
+    #[rustfmt::skip]
+    let cases: &[&[&str]] = &[
+        &["deliveries", "show", "72d3162e-cc78-11e3-81ab-4c9367dc0958"],
+        &["deliveries", "show", "no/name"],
+        &["deliveries", "redrive", "72d3162e-cc78-11e3-81ab-4c9367dc0958"],
+        &["executions", "show", "ex-0123456789abcdef0123"],
+        &["executions", "stop", "ex-0123456789abcdef0123", "--reason", "r"],
+        &["executions", "retry", "ex-0123456789abcdef0123"],
+        &["executions", "resolve", "ex-0123456789abcdef0123", "--start-again"],
+        &["explain", "--delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"],
+        &["audit", "verify", "--execution", "ex-0123456789abcdef0123"],
+        &["start", "nothing", "--sha", SHA, "--reason", "r"],
+    ];
+    for arguments in cases {
+        for arguments in [arguments.to_vec(), [&["--json"], *arguments].concat()] {
+            let ran = account.run(&arguments);
+            assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{arguments:?}: {}", ran.stderr);
+            assert_eq!(ran.stderr.lines().count(), 1, "{arguments:?}: {}", ran.stderr);
+            assert!(ran.stderr.starts_with("pointsman: no "), "{arguments:?}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn documents_have_the_shapes_that_programs_read() {
+    let account = Account::open();
+    let keys = |document: &Value| document.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let sent = account.run(&["--json", "send", "events/push.json"]).json();
+    assert_eq!(sent["status"], 202);
+    let delivery = sent["delivery"].as_str().unwrap();
+    let show = ["--json", "deliveries", "show", delivery];
+    // Its record may not be there yet.
+    let deliveries = account.until(&["--json", "deliveries", "list"], |all| all[0]["status"] == "executed");
+    let shown = account.run(&show).json();
+    for key in ["delivery", "event", "repository", "status", "reason", "executions"] {
+        assert!(shown.get(key).is_some(), "{key}: {shown}");
+    }
+    assert_eq!(deliveries.as_array().unwrap().len(), 1);
+    assert_eq!(keys(&deliveries[0]), keys(&shown), "a list is an array of what show shows");
+    assert_eq!(shown["configuration"], 1);
+
+    let id = shown["executions"][0].as_str().unwrap();
+    let executions = account.until(&["--json", "executions", "list"], |all| all[0]["status"] == "succeeded");
+    let execution = account.run(&["--json", "executions", "show", id]).json();
+    for key in ["id", "kind", "repository", "ref", "sha", "environment", "target", "status", "timeline"] {
+        assert!(execution.get(key).is_some(), "{key}: {execution}");
+    }
+    assert_eq!(keys(&executions[0]), keys(&execution));
+    for key in ["kind", "name", "region", "execution_id"] {
+        assert!(execution["target"].get(key).is_some(), "{key}: {execution}");
+    }
+    assert!(execution["timeline"].as_array().unwrap().iter().all(|moment| keys(moment) == ["at", "what"]));
+
+    let explained = account.run(&["--json", "explain", "--delivery", delivery]).json();
+    assert_eq!(
+        (&explained["configuration"], &explained["recorded"]["configuration"]),
+        (&"version 1".into(), &1.into())
+    );
+    assert_eq!(account.run(&["--json", "audit", "verify"]).json()["holds"], true);
+    assert_eq!(account.run(&["--json", "config", "check", SHOP]).json()["is_valid"], true);
+    assert_eq!(account.run(&["--json", "config", "show"]).json()["version"], 1);
+}
+
+#[test]
+fn a_hint_can_be_run_as_it_stands() {
+    let account = Account::open();
+    let environment = [("POINTSMAN_COMMAND", "cargo pointsman"), ("POINTSMAN_WEBHOOK_URL", account.webhook.as_str())];
+    let send = |arguments: &[&str]| {
+        run_with(&[&["--local", "--aws-port", &account.aws_port, "send"], arguments].concat(), &environment)
+    };
+    let ran = send(&["events/push.json"]);
+    let hint = ran.stdout.lines().find_map(|line| line.strip_prefix("What became of it: ")).unwrap();
+    let words: Vec<&str> = hint.split(' ').collect();
+    assert_eq!(words[..5], ["cargo", "pointsman", "--local", "--aws-port", &account.aws_port], "{hint}");
+    account.until(&["--json", "deliveries", "list"], |all| all[0].is_object());
+    assert_eq!(run(&words[2..]).code, 0, "{hint}");
+
+    let ran = send(&["events/ping.json", "--event", "ping"]);
+    assert_eq!((ran.code, ran.stdout.contains("What became of it")), (0, false), "{}", ran.stdout);
+    let ran = send(&["events/push.json", "--event", "pull_request"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("sent as pull_request; --event says"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_push_of_a_configuration_is_a_version_only_if_it_says_something_new() {
+    let account = Account::open();
+    let empty = Scratch::new("empty.toml", "version = 1\n");
+    let push = |file: &str, more: &[&str]| account.run(&[&["config", "push", file], more].concat());
+    let same = push(SHOP, &[]);
+    assert_eq!(same.code, 0);
+    assert!(same.stdout.contains("nothing changed: version 1 is live"), "{}{}", same.stdout, same.stderr);
+    let refused = push(empty.path(), &[]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+    assert!(refused.stderr.contains("--allow-empty"), "{}", refused.stderr);
+    assert!(push(empty.path(), &["--allow-empty"]).stdout.contains("version 2 is live"));
+    let again = push(SHOP, &["--json"]).json();
+    assert_eq!((&again["version"], &again["is_new"]), (&3.into(), &true.into()));
+    assert_eq!(again["by"], "operator:ada", "a local account knows nobody");
+
+    let before = account.run(&["--json", "send", "events/push.json"]).json();
+    account.until(&["--json", "deliveries", "list"], |all| all[0].is_object());
+    push(empty.path(), &["--allow-empty"]);
+    let explained = account.run(&["explain", "--delivery", before["delivery"].as_str().unwrap()]).stdout;
+    assert!(explained.contains("version 4, live now"), "{explained}");
+    assert!(explained.contains("It was decided under version 3"), "{explained}");
+}
+
+#[test]
+fn an_operator_is_whoever_aws_let_in() {
+    let account = Account::open();
+    let empty = Scratch::new("operator.toml", "version = 1\n");
+    let push = ["--json", "config", "push", empty.path(), "--allow-empty"];
+    let pushed = account.run_remote(&push, "LOCALROLEdeployer").json();
+    let expected = "operator:arn:aws:sts::123456789012:assumed-role/deployer/deployer";
+    assert_eq!(pushed["by"], expected);
+    let log = account.run(&["audit", "show", "configuration"]).stdout;
+    assert!(log.contains("arn:aws:sts::123456789012:assumed-role/deployer/deployer"), "{log}");
+
+    let elsewhere = run_with(
+        &push,
+        &[
+            ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1"),
+            ("AWS_ENDPOINT_URL", &format!("http://127.0.0.1:{}", account.aws_port)),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "x"),
+            ("AWS_SECRET_ACCESS_KEY", "y"),
+        ],
+    );
+    assert_eq!((elsewhere.code, elsewhere.stdout.as_str()), (1, ""));
+    assert!(elsewhere.stderr.contains("AWS does not say who you are"), "{}", elsewhere.stderr);
+}
+
+#[test]
+fn a_second_stop_points_to_abandon() {
+    let account = Account::open();
+    account.run(&["send", "events/push.json"]);
+    let all = account.until(&["--json", "executions", "list"], |all| all[0]["status"] == "running");
+    let stop = ["executions", "stop", all[0]["id"].as_str().unwrap(), "--reason", "wrong commit"];
+    let (first, second) = (account.run(&stop), account.run(&stop));
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    // The pipeline is fast: what was in progress may have ended in between.
+    if second.stderr.contains("is being stopped already") {
+        assert_eq!(second.code, 1);
+        assert!(second.stderr.contains("--abandon"), "{}", second.stderr);
+    } else {
+        assert!(second.stderr.contains("has ended as stopped"), "{}", second.stderr);
+    }
+}
