@@ -66,7 +66,7 @@ mod tests {
             (Failure::Usage("u".into()),                                                      2, "the command line"),
             (Failure::NotFound("n".into()),                                                   3, "not there"),
             (Failure::Run(RunError::NoExecution(ExecutionId::named("ex-1"))),                 3, "no such execution"),
-            (Failure::Run(RunError::Contended(ExecutionId::named("ex-1"))),                   1, "others saved first"),
+            (Failure::Run(RunError::Contended),                   1, "others saved first"),
             (Failure::Call(CallError::Lost("timeout".into())),                                1, "no answer"),
             (LedgerError::Conflict.into(), 1, "somebody else was first"),
         ];

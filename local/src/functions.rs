@@ -8,6 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SharedTimeSource;
 use pointsman::aws::AwsConfig;
+use pointsman::settings::{Lookup, Missing};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -79,71 +80,58 @@ impl Fleet {
     /// # Errors
     /// [`Unknown`].
     pub fn handler(&self, function: &Function) -> Result<Handler, Unknown> {
-        let variables = function.variables.clone();
-        let lookup = move |name: &str| variables.get(name).cloned();
-        let missing = |missing: pointsman::settings::Missing| Unknown(missing.to_string());
-        let config = self.config(&function.role, &function.region);
-        let name = function.binary.as_str();
-        Ok(match name {
+        Ok(match function.binary.as_str() {
             "webhook" => {
-                let settings = pointsman_webhook::Settings::read(&lookup).map_err(missing)?;
-                let start = move || -> Starting<_> {
-                    let (config, settings) = (config.clone(), settings.clone());
-                    Box::pin(async { pointsman_webhook::App::start(config, settings).await.map_err(|e| e.to_string()) })
-                };
-                self.warm(name, start, |app, event, invocation| {
-                    Box::pin(async move {
-                        write(&pointsman_webhook::handle(&app, &read(event)?, &invocation.request_id).await)
-                    })
-                })
+                use pointsman_webhook::{App, Settings, handle};
+                let start = |config, settings| boxed(async { App::start(config, settings).await.map_err(text) });
+                self.laid_down(function, Settings::read, start, |app, event, invocation| {
+                    boxed(async move { write(&handle(&app, &read(event)?, &invocation.request_id).await) })
+                })?
             }
             "dispatch" => {
-                let settings = pointsman_dispatch::Settings::read(&lookup).map_err(missing)?;
-                let start = move || -> Starting<_> {
-                    let (config, settings) = (config.clone(), settings.clone());
-                    Box::pin(async { Ok(pointsman_dispatch::App::start(config, settings).await) })
-                };
-                self.warm(name, start, |app, event, invocation| {
-                    Box::pin(async move {
-                        write(&pointsman_dispatch::handle(&app, &read(event)?, invocation.deadline).await)
-                    })
-                })
+                use pointsman_dispatch::{App, Settings, handle};
+                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
+                self.laid_down(function, Settings::read, start, |app, event, invocation| {
+                    boxed(async move { write(&handle(&app, &read(event)?, invocation.deadline).await) })
+                })?
             }
             "record" => {
-                let settings = pointsman_record::Settings::read(&lookup).map_err(missing)?;
-                let start = move || -> Starting<_> {
-                    let (config, settings) = (config.clone(), settings.clone());
-                    Box::pin(async { Ok(pointsman_record::App::start(config, settings).await) })
-                };
-                self.warm(name, start, |app, event, _| {
-                    Box::pin(async move {
-                        pointsman_record::handle(&app, &read(event)?).await.map_err(|error| error.to_string())?;
-                        Ok(Value::Null)
-                    })
-                })
+                use pointsman_record::{App, Settings, handle};
+                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
+                self.laid_down(function, Settings::read, start, |app, event, _| {
+                    boxed(async move { write(&handle(&app, &read(event)?).await.map_err(text)?) })
+                })?
             }
             "sweep" => {
-                let settings = pointsman_sweep::Settings::read(&lookup).map_err(missing)?;
-                let start = move || -> Starting<_> {
-                    let (config, settings) = (config.clone(), settings.clone());
-                    Box::pin(async { Ok(pointsman_sweep::App::start(config, settings).await) })
-                };
-                self.warm(name, start, |app, _, invocation| {
-                    Box::pin(async move {
-                        let summary = pointsman_sweep::handle(&app, invocation.deadline).await;
-                        write(&summary.map_err(|error| error.to_string())?)
-                    })
-                })
+                use pointsman_sweep::{App, Settings, handle};
+                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
+                self.laid_down(function, Settings::read, start, |app, _, invocation| {
+                    boxed(async move { write(&handle(&app, invocation.deadline).await.map_err(text)?) })
+                })?
             }
             other => return Err(Unknown(format!("there is no function {other}"))),
         })
+    }
+
+    /// The handler of a function with its settings out of the template, as its own `main` has them out of the environment.
+    fn laid_down<S: Clone + Send + Sync + 'static, A: Send + Sync + 'static>(
+        &self,
+        function: &Function,
+        settings: impl Fn(Lookup<'_>) -> Result<S, Missing>,
+        start: impl Fn(AwsConfig, S) -> Boxed<A> + Send + Sync + 'static,
+        handle: impl Fn(Arc<A>, Value, Invocation) -> Answer + Send + Sync + 'static,
+    ) -> Result<Handler, Unknown> {
+        let lookup = |name: &str| function.variables.get(name).cloned();
+        let settings = settings(&lookup).map_err(|missing| Unknown(missing.to_string()))?;
+        let config = self.config(&function.role, &function.region);
+        Ok(self.warm(&function.binary, move || start(config.clone(), settings.clone()), handle))
     }
 
     /// A handler that starts its app on the first invocation and keeps it for the next ones.
     fn warm<A: Send + Sync + 'static>(
         &self,
         name: &str,
-        start: impl Fn() -> Starting<A> + Send + Sync + 'static,
+        start: impl Fn() -> Boxed<A> + Send + Sync + 'static,
         handle: impl Fn(Arc<A>, Value, Invocation) -> Answer + Send + Sync + 'static,
     ) -> Handler {
         let kept: Arc<tokio::sync::Mutex<Option<Kept<A>>>> = Arc::default();
@@ -186,8 +174,16 @@ impl Fleet {
 /// A warm app, and the generation that it was born in.
 type Kept<A> = (u64, Arc<A>);
 
-/// A cold start under way.
-type Starting<A> = Pin<Box<dyn Future<Output = Result<A, String>> + Send>>;
+/// Something under way: a cold start, or an answer.
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
+
+fn boxed<T>(work: impl Future<Output = Result<T, String>> + Send + 'static) -> Boxed<T> {
+    Box::pin(work)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
 
 fn read<T: serde::de::DeserializeOwned>(event: Value) -> Result<T, String> {
     serde_json::from_value(event).map_err(|error| format!("the event cannot be read: {error}"))

@@ -3,8 +3,8 @@
 //! A start is saved as asked-for before AWS is asked, and AWS is asked only by whoever saved it. So two that try at
 //! once ask once, and a crash in between leaves a record that says that nobody knows.
 
-use crate::aws::CallError;
 use crate::aws::targets::{Answer, Targets};
+use crate::aws::{AwsConfig, CallError};
 use crate::domain::audit::Note;
 use crate::domain::change::DeliveryId;
 use crate::domain::delivery::{self, Delivery};
@@ -13,6 +13,7 @@ use crate::domain::execution::{
     decide_start, sight,
 };
 use crate::ledger::{Ledger, LedgerError, Loaded, Run, Writes, execution_subject};
+use crate::settings::LedgerSettings;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -47,8 +48,8 @@ pub enum RunError {
     #[error(transparent)]
     NotNow(#[from] NotNow),
     /// Others kept saving first.
-    #[error("the record of {0} kept changing")]
-    Contended(ExecutionId),
+    #[error("the record kept changing")]
+    Contended,
     /// AWS's execution belongs to another execution of ours.
     #[error("AWS's execution {aws_id} is already known as {owner}")]
     Owned {
@@ -59,7 +60,35 @@ pub enum RunError {
     },
 }
 
+/// Takes turns until one of them saves what it decided. A turn loads, decides and saves; when somebody else saved
+/// first, the next turn decides on what they saved.
+///
+/// # Errors
+/// [`RunError::Contended`] after [`TURNS_MAX`] turns: the event is redelivered. Else what a turn failed with.
+pub async fn in_turns<T, F>(turn: impl Fn() -> F) -> Result<T, RunError>
+where
+    F: Future<Output = Result<T, RunError>>,
+{
+    for _ in 0..TURNS_MAX {
+        match turn().await {
+            Err(RunError::Ledger(LedgerError::Conflict)) => {}
+            done => return done,
+        }
+    }
+    Err(RunError::Contended)
+}
+
 impl Engine {
+    /// Builds the clients of a function that calls itself `actor`, and warms the ledger's.
+    pub async fn start(config: &AwsConfig, settings: LedgerSettings, actor: &str) -> Self {
+        let LedgerSettings { table, audit_table, starter_roles } = settings;
+        let ledger = Ledger::new(config, table, audit_table);
+        if let Err(error) = ledger.warm().await {
+            tracing::warn!(%error, "the ledger was not reached during init");
+        }
+        Self { ledger, targets: Targets::new(config, starter_roles), actor: actor.to_owned() }
+    }
+
     /// Takes up what happened to a start, or [`StartEvent::Begin`]s it, and asks AWS where that follows.
     ///
     /// What becomes of its delivery is saved with it.
@@ -90,42 +119,34 @@ impl Engine {
 
     /// One decision about a start, saved. Also says whether AWS is to be asked now.
     async fn step(&self, id: &ExecutionId, event: &StartEvent, now: Timestamp) -> Result<(Execution, bool), RunError> {
-        let mut event = event.clone();
-        for _ in 0..TURNS_MAX {
-            let loaded = self.ledger.execution(id).await?.ok_or_else(|| RunError::NoExecution(id.clone()))?;
-            let decision = decide_start(&loaded.value.start, &event, loaded.value.wanted_since, now)?;
+        in_turns(|| async {
+            let mut loaded = self.ledger.execution(id).await?.ok_or_else(|| RunError::NoExecution(id.clone()))?;
+            let before = loaded.value.start.clone();
+            let decide = |event: &StartEvent| decide_start(&before, event, loaded.value.wanted_since, now);
+            let (mut event, mut decision) = (event.clone(), decide(event)?);
             if decision.ask
                 && let Some(by) = self.overtaken(&loaded.value).await?
             {
                 event = StartEvent::Overtaken { by };
-                continue;
+                decision = decide(&event)?;
             }
-            if decision.start == loaded.value.start && !decision.ask && loaded.value.due_at.is_none_or(|due| due > now)
-            {
+            if decision.start == before && !decision.ask && loaded.value.due_at.is_none_or(|due| due > now) {
                 return Ok((loaded.value, false));
             }
-            let (mut loaded, before) = (loaded.clone(), loaded.value.start);
             if matches!(event, StartEvent::StartAgain) {
                 loaded.value.wanted_since = now;
             }
             let (execution, writes) = self.writes_of(loaded, &decision, now).await?;
-            let subject = execution_subject(id);
             let is_news = decision.ask || before != execution.start;
-            let saved = match note_of(&self.actor, &event, &execution, decision.ask).filter(|_| is_news) {
-                Some(note) => self.ledger.save_noted(writes, &subject, note, now).await,
-                None => self.ledger.save(writes).await,
-            };
-            match saved {
-                Ok(()) => {
-                    let status = execution.status.as_str();
-                    tracing::info!(execution = %id, runs = %execution.target, status, ask = decision.ask, "start moved on");
-                    return Ok((execution, decision.ask));
-                }
-                Err(LedgerError::Conflict) => {}
-                Err(error) => return Err(error.into()),
+            match note_of(&self.actor, &event, &execution, decision.ask).filter(|_| is_news) {
+                Some(note) => self.ledger.save_noted(writes, &execution_subject(id), note, now).await?,
+                None => self.ledger.save(writes).await?,
             }
-        }
-        Err(RunError::Contended(id.clone()))
+            let status = execution.status.as_str();
+            tracing::info!(execution = %id, runs = %execution.target, status, ask = decision.ask, "start moved on");
+            Ok((execution, decision.ask))
+        })
+        .await
     }
 
     async fn writes_of(
@@ -218,18 +239,14 @@ impl Engine {
     /// # Errors
     /// [`RunError`].
     pub async fn settle_delivery(&self, id: &DeliveryId, now: Timestamp) -> Result<(), RunError> {
-        for _ in 0..TURNS_MAX {
+        in_turns(|| async {
             let Some(mut loaded) = self.ledger.delivery(id).await? else { return Ok(()) };
             if !self.resettle(&mut loaded, None, now).await? {
                 return Ok(());
             }
-            match self.ledger.save(Writes::new().delivery(&loaded)).await {
-                Ok(()) => return Ok(()),
-                Err(LedgerError::Conflict) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(LedgerError::Conflict.into())
+            Ok(self.ledger.save(Writes::new().delivery(&loaded)).await?)
+        })
+        .await
     }
 
     /// Looks for a start that AWS did not answer, among what it lists and what only events told of.

@@ -7,8 +7,8 @@ use pointsman::domain::audit::Note;
 use pointsman::domain::command::{Command, Retry};
 use pointsman::domain::execution::{Execution, ExecutionId, Start};
 use pointsman::domain::intake::hash_of;
-use pointsman::ledger::{LedgerError, Writes, execution_subject};
-use pointsman::run::TURNS_MAX;
+use pointsman::ledger::{Writes, execution_subject};
+use pointsman::run::in_turns;
 use serde_json::Value;
 
 /// An execution by its id, which may be anything that a person typed.
@@ -20,16 +20,12 @@ pub(super) async fn find(session: &Session, typed: &str) -> Result<Execution, Fa
 /// Writes into the execution's audit log what the operator wants, or what came of it.
 pub(super) async fn write_down(session: &Session, id: &ExecutionId, what: &str, detail: Value) -> Result<(), Failure> {
     let actor = session.operator().await?;
-    for _ in 0..TURNS_MAX {
+    // Where somebody else's entry came first, the next turn follows it.
+    let written = in_turns(|| async {
         let note = Note { actor: actor.to_owned(), what: what.to_owned(), detail: detail.clone() };
-        match session.ledger.save_noted(Writes::new(), &execution_subject(id), note, session.now()).await {
-            Ok(()) => return Ok(()),
-            // Somebody else's entry came first: the next turn follows it.
-            Err(LedgerError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(LedgerError::Conflict.into())
+        Ok(session.ledger.save_noted(Writes::new(), &execution_subject(id), note, session.now()).await?)
+    });
+    Ok(written.await?)
 }
 
 /// Has `dispatch` begin the start again: with its role, so that the answer is recognised if it gets lost.

@@ -9,9 +9,8 @@ mod starts;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use jiff::{SignedDuration, Timestamp};
 use pointsman::aws::AwsConfig;
-use pointsman::aws::targets::Targets;
 use pointsman::domain::command::Command;
-use pointsman::ledger::{Ledger, LedgerError};
+use pointsman::ledger::LedgerError;
 use pointsman::run::{Engine, RunError};
 use pointsman::settings::{LedgerSettings, Lookup, Missing};
 use std::collections::BTreeSet;
@@ -46,13 +45,8 @@ pub struct App {
 impl App {
     /// Builds the clients and warms the ledger's.
     pub async fn start(config: AwsConfig, settings: Settings) -> Self {
-        let LedgerSettings { table, audit_table, starter_roles } = settings.ledger;
-        let ledger = Ledger::new(&config, table, audit_table);
-        if let Err(error) = ledger.warm().await {
-            tracing::warn!(%error, "the ledger was not reached during init");
-        }
-        let targets = Targets::new(&config, starter_roles);
-        Self { config, engine: Engine { ledger, targets, actor: "dispatch".to_owned() } }
+        let engine = Engine::start(&config, settings.ledger, "dispatch").await;
+        Self { config, engine }
     }
 }
 

@@ -13,7 +13,7 @@ use pointsman::domain::intake::{Fence, is_newer, position};
 use pointsman::domain::route::{Route, Target as RouteTarget};
 use pointsman::domain::routing::{Matched, resolve_variables};
 use pointsman::ledger::{LedgerError, Loaded, Writes, execution_subject};
-use pointsman::run::{Engine, RunError, TURNS_MAX};
+use pointsman::run::{Engine, RunError, in_turns};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -129,7 +129,7 @@ async fn claim_start(
     planned: &Planned,
     now: Timestamp,
 ) -> Result<bool, RunError> {
-    for _ in 0..TURNS_MAX {
+    in_turns(|| async {
         let mut writes = Writes::new().execution(&Loaded::absent(planned.draft.clone()));
         if let (Some(key), Some((_, position))) = (&planned.draft.fence, position(&delivery.change)) {
             let fence = engine.ledger.fence(key.repository, &key.git_ref, &planned.route).await?;
@@ -154,16 +154,12 @@ async fn claim_start(
             }),
         };
         match engine.ledger.save_noted(writes, &execution_subject(&planned.execution), note, now).await {
-            Ok(()) => return Ok(true),
             // Either the fence moved, or another try of ours made the record first.
-            Err(LedgerError::Conflict) if engine.ledger.execution(&planned.execution).await?.is_some() => {
-                return Ok(true);
-            }
-            Err(LedgerError::Conflict) => {}
-            Err(error) => return Err(error.into()),
+            Err(LedgerError::Conflict) if engine.ledger.execution(&planned.execution).await?.is_some() => Ok(true),
+            saved => Ok(saved.map(|()| true)?),
         }
-    }
-    Err(RunError::Contended(planned.execution.clone()))
+    })
+    .await
 }
 
 /// Writes down that a newer change took a route before this one could start.
@@ -174,18 +170,14 @@ async fn mark_overtaken(
     standing: &Fence,
     now: Timestamp,
 ) -> Result<(), RunError> {
-    for _ in 0..TURNS_MAX {
+    in_turns(|| async {
         let Some(mut loaded) = engine.ledger.delivery(&delivery.id).await? else { return Ok(()) };
         let slots = loaded.value.plan.iter_mut().filter(|slot| slot.execution == planned.execution);
         slots.for_each(|slot| slot.overtaken_by = Some(standing.delivery.clone()));
         loaded.value.updated_at = now;
-        match engine.ledger.save(Writes::new().delivery(&loaded)).await {
-            Ok(()) => return Ok(()),
-            Err(LedgerError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(RunError::Contended(planned.execution.clone()))
+        Ok(engine.ledger.save(Writes::new().delivery(&loaded)).await?)
+    })
+    .await
 }
 
 /// Has AWS asked again for an execution that it refused. One of unknown fate needs a person's word, which

@@ -5,15 +5,14 @@
 mod owner;
 
 use jiff::Timestamp;
-use pointsman::aws::targets::Targets;
 use pointsman::aws::{AwsConfig, CallError};
 use pointsman::domain::audit::Note;
 use pointsman::domain::change::Sha;
 use pointsman::domain::event::{Event, Said, read};
 use pointsman::domain::execution::{Execution, ExecutionId, Target};
 use pointsman::domain::observed::{Observed, Report, State};
-use pointsman::ledger::{Filter, Ledger, LedgerError, Loaded, Run, Writes, execution_subject};
-use pointsman::run::{Engine, RunError, TURNS_MAX, reflect};
+use pointsman::ledger::{Filter, Loaded, Run, Writes, execution_subject};
+use pointsman::run::{Engine, RunError, in_turns, reflect};
 use pointsman::settings::{LedgerSettings, Lookup, Missing};
 use serde_json::json;
 
@@ -47,13 +46,8 @@ pub struct App {
 impl App {
     /// Builds the clients and warms the ledger's.
     pub async fn start(config: AwsConfig, settings: Settings) -> Self {
-        let LedgerSettings { table, audit_table, starter_roles } = settings.ledger;
-        let ledger = Ledger::new(&config, table, audit_table);
-        if let Err(error) = ledger.warm().await {
-            tracing::warn!(%error, "the ledger was not reached during init");
-        }
-        let targets = Targets::new(&config, starter_roles);
-        Self { config, engine: Engine { ledger, targets, actor: "record".to_owned() } }
+        let engine = Engine::start(&config, settings.ledger, "record").await;
+        Self { config, engine }
     }
 }
 
@@ -90,21 +84,16 @@ async fn take_in(
             Err(error) => return Err(error.into()),
         }
     }
-    for _ in 0..TURNS_MAX {
+    in_turns(|| async {
         let mut run = engine.ledger.run(target, aws_id, now).await?;
         run.value.observed.merge(&news);
         run.value.updated_at = now;
-        let saved = match run.value.execution.clone() {
+        match run.value.execution.clone() {
             Some(id) => save_owned(engine, run, &id, now).await,
             None => owner::find_or_leave(engine, run, now).await,
-        };
-        match saved {
-            Ok(()) => return Ok(()),
-            Err(RunError::Ledger(LedgerError::Conflict)) => {}
-            Err(error) => return Err(error),
         }
-    }
-    Err(LedgerError::Conflict.into())
+    })
+    .await
 }
 
 /// Whether the API now knows what no event says: commits after a source, output variables after a build.
@@ -168,17 +157,13 @@ async fn image_pushed(engine: &Engine, sha: &Sha, image: &str, now: Timestamp) -
 }
 
 async fn add_image(engine: &Engine, id: &ExecutionId, image: &str, now: Timestamp) -> Result<(), RunError> {
-    for _ in 0..TURNS_MAX {
+    in_turns(|| async {
         let Some(mut loaded) = engine.ledger.execution(id).await? else { return Ok(()) };
         if !loaded.value.images.insert(image.to_owned()) {
             return Ok(());
         }
         loaded.value.updated_at = now;
-        match engine.ledger.save(Writes::new().execution(&loaded)).await {
-            Ok(()) => return Ok(()),
-            Err(LedgerError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(RunError::Contended(id.clone()))
+        Ok(engine.ledger.save(Writes::new().execution(&loaded)).await?)
+    })
+    .await
 }

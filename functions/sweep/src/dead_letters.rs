@@ -5,8 +5,8 @@ use crate::{App, Summary};
 use pointsman::domain::change::Change;
 use pointsman::domain::command::Command;
 use pointsman::domain::delivery::{DEAD_LETTER, Delivery, Status};
-use pointsman::ledger::{LedgerError, Loaded, Writes};
-use pointsman::run::{RunError, TURNS_MAX};
+use pointsman::ledger::{Loaded, Writes};
+use pointsman::run::{RunError, in_turns};
 
 /// How many times ten messages are read in one turn. At the bound the rest is counted and not written down.
 const RECEIVES_PER_TURN: usize = 50;
@@ -37,7 +37,7 @@ pub(crate) async fn count(app: &App, summary: &mut Summary) -> Result<(), RunErr
 /// Writes a delivery down as failed, unless it came to something after all.
 async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
     let now = app.config.now();
-    for _ in 0..TURNS_MAX {
+    in_turns(|| async {
         let known = app.engine.ledger.delivery(&change.delivery).await?;
         let failed = match known {
             Some(known) if known.value.status != Status::Received || known.value.is_dead => return Ok(()),
@@ -61,11 +61,8 @@ async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
                 updated_at: now,
             }),
         };
-        match app.engine.ledger.save(Writes::new().delivery(&failed)).await {
-            Ok(()) => return app.engine.settle_delivery(&change.delivery, now).await,
-            Err(LedgerError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(LedgerError::Conflict.into())
+        app.engine.ledger.save(Writes::new().delivery(&failed)).await?;
+        app.engine.settle_delivery(&change.delivery, now).await
+    })
+    .await
 }

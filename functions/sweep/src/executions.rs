@@ -4,8 +4,8 @@ use crate::{App, Summary, has_time};
 use jiff::Timestamp;
 use pointsman::domain::audit::Note;
 use pointsman::domain::execution::{Execution, ExecutionId, LOOK_AGAIN_AFTER, QUIET_AFTER, Start, StartEvent, Status};
-use pointsman::ledger::{LedgerError, Loaded, Writes, execution_subject};
-use pointsman::run::{Engine, RunError, TURNS_MAX, reflect};
+use pointsman::ledger::{Loaded, Writes, execution_subject};
+use pointsman::run::{Engine, RunError, in_turns, reflect};
 use serde_json::json;
 
 /// How many executions one turn looks after; the rest stay due.
@@ -77,7 +77,7 @@ async fn ask_about(engine: &Engine, quiet: &Execution, aws_id: &str, now: Timest
         }
         Err(error) => return Err(error.into()),
     };
-    for _ in 0..TURNS_MAX {
+    in_turns(|| async {
         let Some(Loaded { value: before, version }) = engine.ledger.execution(&quiet.id).await? else {
             return Err(RunError::NoExecution(quiet.id.clone()));
         };
@@ -95,18 +95,14 @@ async fn ask_about(engine: &Engine, quiet: &Execution, aws_id: &str, now: Timest
         }
         after.due_at = after.due_at.map(|_| now + QUIET_AFTER);
         let writes = Writes::new().run(&run).execution(&Loaded { value: after.clone(), version });
-        let saved = if after.status == before.status {
-            engine.ledger.save(writes).await
+        if after.status == before.status {
+            engine.ledger.save(writes).await?;
         } else {
             let what = format!("found {}", after.status.as_str());
             let note = Note { actor: engine.actor.clone(), what, detail: json!({}) };
-            engine.ledger.save_noted(writes, &execution_subject(&quiet.id), note, now).await
-        };
-        match saved {
-            Ok(()) => return Ok(after),
-            Err(LedgerError::Conflict) => {}
-            Err(error) => return Err(error.into()),
+            engine.ledger.save_noted(writes, &execution_subject(&quiet.id), note, now).await?;
         }
-    }
-    Err(RunError::Contended(quiet.id.clone()))
+        Ok(after)
+    })
+    .await
 }

@@ -10,8 +10,6 @@ mod pipelines;
 use jiff::{SignedDuration, Timestamp};
 use pointsman::aws::AwsConfig;
 use pointsman::aws::sqs::Queue;
-use pointsman::aws::targets::Targets;
-use pointsman::ledger::Ledger;
 use pointsman::run::{Engine, RunError};
 use pointsman::settings::{LedgerSettings, Lookup, Missing, required};
 use pointsman::telemetry;
@@ -53,14 +51,9 @@ pub struct App {
 impl App {
     /// Builds the clients and warms the ledger's.
     pub async fn start(config: AwsConfig, settings: Settings) -> Self {
-        let LedgerSettings { table, audit_table, starter_roles } = settings.ledger;
-        let ledger = Ledger::new(&config, table, audit_table);
-        if let Err(error) = ledger.warm().await {
-            tracing::warn!(%error, "the ledger was not reached during init");
-        }
-        let targets = Targets::new(&config, starter_roles);
+        let engine = Engine::start(&config, settings.ledger, "sweep").await;
         let dead_letters = Queue::new(&config, settings.dead_letters_url);
-        Self { config, engine: Engine { ledger, targets, actor: "sweep".to_owned() }, dead_letters }
+        Self { config, engine, dead_letters }
     }
 }
 
