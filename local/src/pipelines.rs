@@ -173,7 +173,10 @@ fn push_deploy(stages: &mut Vec<Value>, deploy: &Deploy) {
         stages.len() - 1
     });
     let Some(actions) = stages.get_mut(index).and_then(|stage| stage["actions"].as_array_mut()) else { return };
-    let name = if actions.is_empty() { "Deploy".to_owned() } else { format!("Deploy-{}", deploy.region) };
+    let name = match actions.len() {
+        0 => "Deploy".to_owned(),
+        others => format!("Deploy-{}-{}", others + 1, deploy.region),
+    };
     let mut one = action(&name, "Deploy", provider, configuration);
     one["inputArtifacts"] = json!([{ "name": "image" }]);
     one["region"] = json!(deploy.region);

@@ -92,7 +92,7 @@ pub(super) fn end(execution: &mut Execution, run: &mut ActionRun, verdict: Verdi
                 run.outputs.push((name.clone(), key.clone()));
                 execution.artifacts.insert(name.clone(), Artifact { revision: revision.clone(), key });
             }
-            if run.result.external_id.is_none() && run.action.category != "Source" {
+            if run.result.external_id.is_none() && !matches!(run.action.category, "Source" | "Approval") {
                 run.result.external_id = Some(run.id.clone());
             }
             if run.action.category == "Deploy" && run.result.summary.is_none() {
@@ -253,6 +253,8 @@ fn found(execution: &mut Execution, run: &mut ActionRun, now: Timestamp) -> Stri
         Outcome { external_id: Some(id.clone()), url: Some(url.clone()), summary: Some(summary.clone()), error: None };
     if let Some(artifact) = run.action.outputs.first().cloned() {
         let action = run.action.name.clone();
+        // A retried source stage finds its revision anew.
+        execution.revisions.retain(|known| known.action != action);
         execution.revisions.push(Revision { action, artifact, id: id.clone(), summary, url, created: now });
     }
     id

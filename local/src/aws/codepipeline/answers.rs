@@ -215,7 +215,8 @@ fn latest(run: &ActionRun, parallel: bool) -> Value {
     set(&mut answer, "summary", run.result.summary.as_deref().filter(|text| !text.is_empty()));
     set(&mut answer, "token", run.token.as_deref().filter(|_| run.status == Status::InProgress && !parallel));
     set(&mut answer, "lastUpdatedBy", run.updated_by.as_deref());
-    set(&mut answer, "externalExecutionId", run.result.external_id.as_deref());
+    let external_id = run.result.external_id.as_deref().filter(|_| run.token.is_none());
+    set(&mut answer, "externalExecutionId", external_id);
     set(&mut answer, "externalExecutionUrl", run.result.url.as_deref());
     if let Some((code, message)) = &run.result.error {
         answer["errorDetails"] = json!({ "code": code, "message": message });

@@ -42,6 +42,7 @@ pub(super) fn create(
         executions: Vec::new(),
         index: BTreeMap::new(),
         open: BTreeSet::new(),
+        settle_at: None,
         tokens: BTreeMap::new(),
     };
     here.insert(name, pipeline);
@@ -228,7 +229,11 @@ pub(super) fn list_executions(here: &Region, call: &Call) -> Result<Value, Failu
     let pipeline = named(here, call, "pipelineName")?;
     let filter = &call.input["filter"]["succeededInStage"];
     let stage = input::optional(filter, "filter.succeededInStage", "stageName", &input::NAME)?;
-    let wanted = |execution: &&Execution| stage.is_none_or(|stage| execution.succeeded_in(stage));
+    // Of the current structure version only. Source: `SucceededInStageFilter` of the API's model.
+    let version = pipeline.structure.version;
+    let wanted = |execution: &&Execution| {
+        stage.is_none_or(|stage| execution.version == version && execution.succeeded_in(stage))
+    };
     let newest_first = pipeline.executions.iter().rev().filter(wanted);
     let items = newest_first.map(|execution| (execution.id.clone(), answers::summary(execution)));
     input::page("pipelineExecutionSummaries", items.collect(), &call.input, 100)
@@ -349,6 +354,9 @@ fn resolve_variables(structure: &Structure, given: &[Value]) -> Result<Vec<(Stri
 
 fn read_overrides(structure: &Structure, given: &[Value]) -> Result<Vec<Override>, Failure> {
     let kinds = ["COMMIT_ID", "IMAGE_DIGEST", "S3_OBJECT_VERSION_ID", "S3_OBJECT_KEY"];
+    if structure.kind != "V2" && !given.is_empty() {
+        return Err(refused("Source revision overrides are only supported for pipelines of type V2".to_owned()));
+    }
     let mut overrides: Vec<Override> = Vec::new();
     for (index, each) in given.iter().enumerate() {
         let path = format!("sourceRevisions.{}.member", index + 1);

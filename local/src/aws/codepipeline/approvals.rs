@@ -33,8 +33,10 @@ pub(super) fn ask(execution: &Execution, stage: &str, run: &mut ActionRun, turn:
     let message = format!("The approval timed out: nobody answered within {minutes} minutes");
     run.verdict = Verdict::Fails { code: "ApprovalTimedOut".to_owned(), message };
     run.token = Some(token.clone());
-    // In mode PARALLEL this is where people find the token.
-    run.result.external_id = Some(token.clone());
+    if execution.structure.mode == "PARALLEL" {
+        // Where ListActionExecutions shows the token, in this mode alone.
+        run.result.external_id = Some(token.clone());
+    }
     let topic = run.resolved.get("NotificationArn")?.clone();
     let (pipeline, action) = (&execution.structure.pipeline, &run.name);
     let home = format!(

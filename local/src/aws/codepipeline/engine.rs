@@ -13,6 +13,7 @@ use super::structure::OnFailure;
 use crate::aws::codebuild::PipelineBuild;
 use crate::aws::{Aws, Event, Failure, codedeploy, ecs};
 use jiff::Timestamp;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -154,6 +155,7 @@ impl Pipeline {
     pub(super) fn end_due(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
         while self.next_due().is_some_and(|due| due <= now) {
+            self.settle_at = self.settle_at.filter(|at| *at > now);
             self.each_open(|execution| {
                 execution.end_actions(turn, |run| run.due().is_some_and(|due| due <= now).then(|| run.verdict.clone()));
             });
@@ -236,7 +238,8 @@ impl Pipeline {
                 }
             }
             OnFailure::RollBack => {
-                let failed = execution.id.clone();
+                // Source: CodePipeline user guide, "View rollback status in execution listing".
+                let failed = json!({ "FailedPipelineExecutionId": execution.id }).to_string();
                 let is_rollback = execution.rollback_to.is_some();
                 if let Some(target) = self.last_good(&declared.name).filter(|_| !is_rollback) {
                     let trigger = Trigger { kind: "AutomatedRollback".to_owned(), detail: failed };
@@ -257,6 +260,9 @@ impl Pipeline {
             }
             let is_rollback = |index: &usize| self.executions.get(*index).is_some_and(|it| it.rollback_to.is_some());
             let (mut next, mut waiting): (Vec<usize>, Vec<usize>) = here.into_iter().partition(is_rollback);
+            if self.settle_at.is_some() {
+                next.clear();
+            }
             if mode == "SUPERSEDED" {
                 let older = waiting.split_off(waiting.len().saturating_sub(1));
                 for index in std::mem::replace(&mut waiting, older) {

@@ -27,6 +27,8 @@ pub(super) struct Pipeline {
     pub(super) index: BTreeMap<String, usize>,
     /// Those in `executions` that may still change.
     pub(super) open: BTreeSet<usize>,
+    /// When somebody has to look whether an execution may move.
+    pub(super) settle_at: Option<Timestamp>,
     /// `clientRequestToken`, and the execution that it started.
     pub(super) tokens: BTreeMap<String, String>,
 }
@@ -288,10 +290,11 @@ impl Pipeline {
         runs.filter(|(_, run)| run.name == action).max_by_key(|(_, run)| run.started)
     }
 
-    /// The next moment at which an action ends by itself.
+    /// The next moment at which something happens by itself.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         let inside = self.running().filter_map(Execution::inside);
-        inside.flat_map(|stage| &stage.actions).filter_map(ActionRun::due).min()
+        let ends = inside.flat_map(|stage| &stage.actions).filter_map(ActionRun::due);
+        ends.chain(self.settle_at).min()
     }
 
     /// Reads every version's structure from its declaration, and gives each execution and each action its own.

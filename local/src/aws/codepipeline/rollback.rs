@@ -7,7 +7,11 @@ use super::engine::Turn;
 use super::model::{Execution, Pipeline, Place, StageRun, Status, Trigger};
 use super::structure::Scope;
 use crate::aws::{ACCOUNT, Failure};
+use jiff::SignedDuration;
 use std::sync::Arc;
+
+/// How long after it was asked for a rollback enters its stage. AWS says only that it is not at once.
+const BEGINS_AFTER: SignedDuration = SignedDuration::from_secs(1);
 
 impl Pipeline {
     /// Rolls the stage called `stage` back to the execution called `target`, and returns the rollback's id.
@@ -35,7 +39,9 @@ impl Pipeline {
                 format!("The pipeline execution {target} was started in another structure version of the pipeline"),
             ));
         }
-        let refused = if index == 0 {
+        let refused = if self.structure.kind != "V2" {
+            Some("Stages of pipelines of type V1 cannot be rolled back")
+        } else if index == 0 {
             Some("The source stage cannot be rolled back")
         } else if self.structure.mode == "PARALLEL" {
             Some("A stage of a pipeline in PARALLEL mode cannot be rolled back")
@@ -57,9 +63,9 @@ impl Pipeline {
             return Err(Failure::sender("UnableToRollbackStageException", format!("{why}.")));
         }
         let trigger = Trigger { kind: "ManualRollback".to_owned(), detail: caller.to_owned() };
-        let id = self.add_rollback(turn, index, target, trigger);
-        self.settle(turn);
-        Ok(id)
+        // It begins a moment later. Until then the stage does not look busy, and who asks twice gets two.
+        self.settle_at = turn.now.checked_add(BEGINS_AFTER).ok();
+        Ok(self.add_rollback(turn, index, target, trigger))
     }
 
     /// The newest execution that a rollback of the stage called `stage` can go back to.
@@ -125,7 +131,11 @@ impl Pipeline {
             _ => Some(run),
         };
         // A stopped stage can be retried too. Source: CodePipeline user guide, "Stop a pipeline execution".
-        let ended = |run: &&StageRun| matches!(run.status, Status::Failed | Status::Stopped);
+        // With nothing that failed or was abandoned in it, there is nothing to retry: an approval that was given counts.
+        let ended = |run: &&StageRun| {
+            matches!(run.status, Status::Failed | Status::Stopped)
+                && run.current().any(|action| action.status != Status::Succeeded)
+        };
         run.filter(ended).ok_or_else(not_retryable)?;
         let index = *self.index.get(id).ok_or_else(not_retryable)?;
         if self.execution(id).is_none_or(|execution| execution.version != self.structure.version) {

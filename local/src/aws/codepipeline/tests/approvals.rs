@@ -39,10 +39,8 @@ fn of_ask(aws: &Aws, id: &str) -> Vec<Value> {
 async fn an_answer_decides_and_says_whose_it_was() {
     for (said, ends, action) in [("Approved", "Succeeded", "Succeeded"), ("Rejected", "Failed", "Failed")] {
         let (aws, id, token) = waiting(Behaviour::default(), with_approval()).await;
-        let input = json!({ "pipelineName": "shop", "filter": { "pipelineExecutionId": id } });
-        let open = ask(&aws, "ListActionExecutions", input).unwrap();
-        let open = &open["actionExecutionDetails"][0]["output"]["executionResult"];
-        assert_eq!(open["externalExecutionId"], token, "in mode PARALLEL people find the token here");
+        let open = of_ask(&aws, &id)[0]["output"]["executionResult"].clone();
+        assert!(open.get("externalExecutionId").is_none(), "the token stands here in mode PARALLEL only");
         answer(&aws, &token, said).unwrap();
         assert!(super::approvals::token(&aws).is_none(), "{said}: a token that was used is shown no more");
         pass(&aws, 5_000).await;
@@ -128,6 +126,11 @@ async fn an_edit_and_a_stop_end_it_too() {
     assert_eq!(status(&aws, &id), "Stopping", "a pending approval counts as an action in progress");
     answer(&aws, &token, "Approved").unwrap();
     assert_eq!(status(&aws, &id), "Stopped", "approved, and goes no further");
+    let input = json!({
+        "pipelineName": "shop", "stageName": "Approve", "pipelineExecutionId": id, "retryMode": "FAILED_ACTIONS",
+    });
+    let refusal = ask(&aws, "RetryStageExecution", input).unwrap_err();
+    assert_eq!(refusal.code, "StageNotRetryableException", "nothing failed in it, so no retry goes past it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -99,6 +99,7 @@ async fn a_rollback_has_rules() {
         assert_eq!(roll_back(&aws, stage, target).unwrap_err().code, expected, "{why}");
     }
     let again = roll_back(&aws, "Deploy", &second).unwrap();
+    pass(&aws, 1_100).await;
     assert_eq!(roll_back(&aws, "Deploy", &second).unwrap_err().code, "UnableToRollbackStageException", "it runs");
     pass(&aws, 5_000).await;
     assert_eq!(status(&aws, &again), "Succeeded");
@@ -112,6 +113,33 @@ async fn a_rollback_has_rules() {
     let good = run(&parallel).await;
     run(&parallel).await;
     assert_eq!(roll_back(&parallel, "Deploy", &good).unwrap_err().code, "UnableToRollbackStageException", "PARALLEL");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_twice_for_a_rollback_gets_two() {
+    let aws = account(Behaviour::default());
+    lay_down(&aws, shop(), json!(null));
+    let good = run(&aws).await;
+    run(&aws).await;
+    let twice = [roll_back(&aws, "Deploy", &good).unwrap(), roll_back(&aws, "Deploy", &good).unwrap()];
+    assert_ne!(twice[0], twice[1], "RollbackStage has no token");
+    pass(&aws, 10_000).await;
+    assert_eq!(twice.each_ref().map(|id| status(&aws, id)), ["Succeeded", "Succeeded"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_leaves_nothing_to_go_back_to() {
+    let aws = account(Behaviour::default());
+    lay_down(&aws, shop(), json!(null));
+    run(&aws).await;
+    let good = |aws: &Aws| {
+        let filter = json!({ "succeededInStage": { "stageName": "Deploy" } });
+        let listed = ask(aws, "ListPipelineExecutions", json!({ "pipelineName": "shop", "filter": filter })).unwrap();
+        listed["pipelineExecutionSummaries"].as_array().unwrap().len()
+    };
+    assert_eq!(good(&aws), 1);
+    ask(&aws, "UpdatePipeline", json!({ "pipeline": shop() })).unwrap();
+    assert_eq!(good(&aws), 0, "those of another structure version are not listed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,7 +187,10 @@ async fn a_stage_rolls_itself_back_when_it_says_so() {
     let all = list(&aws);
     assert_eq!(status(&aws, &bad), "Failed");
     assert_eq!(all.len(), 4, "one rollback, and it fails too: no second one");
-    assert_eq!(all[0]["trigger"], json!({ "triggerType": "AutomatedRollback", "triggerDetail": bad }));
+    assert_eq!(all[0]["trigger"], json!({
+            "triggerType": "AutomatedRollback",
+            "triggerDetail": json!({ "FailedPipelineExecutionId": bad }).to_string(),
+        }));
     assert_eq!(all[0]["rollbackMetadata"]["rollbackTargetPipelineExecutionId"], good);
     assert_eq!(all[0]["status"], "Failed");
 }
