@@ -565,7 +565,6 @@ def deployment_refusals(checks, shop):
             (codedeploy.get_deployment, {}), (codedeploy.stop_deployment, {}), (codedeploy.continue_deployment, {}),
             (codedeploy.list_deployment_targets, {}), (codedeploy.get_deployment_target, {"targetId": "a:b"}),
             (codedeploy.batch_get_deployment_targets, {"targetIds": ["a:b"]}),
-            (codedeploy.skip_wait_time_for_instance_termination, {}),
         ]:
             refused("DeploymentDoesNotExistException", operation, deploymentId="d-NEVERMADE", **more)
             refused("InvalidDeploymentIdException", operation, deploymentId="d-short", **more)
@@ -612,13 +611,10 @@ def waits(checks, shop):
         shop.reaches(made, "Ready")
         refused("InvalidDeploymentWaitTypeException", codedeploy.continue_deployment,
                 deploymentId=made, deploymentWaitType="LUNCH")
-        refused("DeploymentNotStartedException", codedeploy.skip_wait_time_for_instance_termination, deploymentId=made)
         codedeploy.continue_deployment(deploymentId=made, deploymentWaitType="READY_WAIT")
         shop.reaches(made, "Succeeded")
         refused("DeploymentAlreadyCompletedException", codedeploy.continue_deployment, deploymentId=made)
         refused("DeploymentAlreadyCompletedException", codedeploy.stop_deployment, deploymentId=made)
-        refused("DeploymentAlreadyCompletedException", codedeploy.skip_wait_time_for_instance_termination,
-                deploymentId=made)
     with checks.check("one that nobody continues is stopped"):
         made = shop.deploy("waits", "web:3")
         stopped = shop.reaches(made, "Stopped")
@@ -718,7 +714,6 @@ def required(checks, shop, aws):
         ("DeploymentIdRequiredException", "continue_deployment"), ("DeploymentIdRequiredException", "get_deployment"),
         ("DeploymentIdRequiredException", "get_deployment_target"),
         ("DeploymentIdRequiredException", "list_deployment_targets"),
-        ("DeploymentIdRequiredException", "skip_wait_time_for_instance_termination"),
         ("DeploymentIdRequiredException", "stop_deployment"),
         ("ResourceArnRequiredException", "list_tags_for_resource"), ("ResourceArnRequiredException", "tag_resource"),
         ("ResourceArnRequiredException", "untag_resource"),

@@ -182,7 +182,9 @@ impl State {
 }
 
 /// One page of `items`, each with its ARN; the token holds the last ARN given, so no two are alike.
-fn page(call: &Call, member: &str, items: Vec<(String, Value)>) -> Result<Value, Failure> {
+fn page(call: &Call, member: &str, mut items: Vec<(String, Value)>) -> Result<Value, Failure> {
+    // By whole ARN: that is not the order of the topics' ARNs, since a topic's name may begin with another's.
+    items.sort_by(|(one, _), (other, _)| one.cmp(other));
     let start = match call.input["NextToken"].as_str().filter(|token| !token.is_empty()) {
         None => 0,
         Some(token) => {

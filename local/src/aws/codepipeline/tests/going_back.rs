@@ -187,10 +187,13 @@ async fn a_stage_rolls_itself_back_when_it_says_so() {
     let all = list(&aws);
     assert_eq!(status(&aws, &bad), "Failed");
     assert_eq!(all.len(), 4, "one rollback, and it fails too: no second one");
-    assert_eq!(all[0]["trigger"], json!({
+    assert_eq!(
+        all[0]["trigger"],
+        json!({
             "triggerType": "AutomatedRollback",
             "triggerDetail": json!({ "FailedPipelineExecutionId": bad }).to_string(),
-        }));
+        })
+    );
     assert_eq!(all[0]["rollbackMetadata"]["rollbackTargetPipelineExecutionId"], good);
     assert_eq!(all[0]["status"], "Failed");
 }
