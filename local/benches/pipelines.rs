@@ -20,6 +20,8 @@ const TO_THE_END: Duration = Duration::from_secs(10);
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
+    // First, in a process that has not held anything yet; and what does not run to its end is not worth timing.
+    let (_, grown) = play(10_000)?;
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     let mut group = criterion.benchmark_group("executions of 8 stages");
     for count in [100, 1_000, 10_000] {
@@ -30,17 +32,19 @@ fn main() -> Outcome<()> {
     }
     group.finish();
     criterion.final_summary();
-    let (_, grown) = play(10_000)?;
     println!("10,000 executions of 8 stages keep {grown} KiB of memory");
     Ok(())
 }
 
-/// Plays `count` executions; answers with the time that it took, and by how many KiB the process grew.
+/// Plays `count` executions. Answers with the time that it took, and by how many KiB the process grew.
+#[allow(clippy::disallowed_methods, reason = "a benchmark times what it runs")]
 fn play(count: usize) -> Outcome<(Duration, usize)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
         let start = "2026-08-31T12:00:00Z".parse()?;
         let aws = Aws::new(Clock::starting_at(start), Behaviour::default(), Faults::none(), 1).map_err(refused)?;
+        // AWS runs 60 builds at once in a new account: that is not what is measured here.
+        aws.codebuild().set_build_limit(Some(usize::MAX));
         for number in 0..PIPELINES {
             let pipeline = json!({ "pipeline": declaration(number) });
             aws.ask("codepipeline", REGION, "CreatePipeline", pipeline).map_err(refused)?;

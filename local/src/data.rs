@@ -4,7 +4,9 @@
 //! off is never read. Older ones are removed.
 
 use crate::aws::Aws;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use std::time::Duration;
 const SAVE_EVERY: Duration = Duration::from_secs(2);
 /// The file that names the last whole save.
 const CURRENT: &str = "current";
+/// Who may look into it.
+const OWNER_ONLY: u32 = 0o700;
 /// What the folders of saves begin with.
 const SAVE: &str = "save-";
 
@@ -29,7 +33,8 @@ impl Data {
     /// # Errors
     /// When it cannot be made, or holds something else.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
+        // Secrets are in it as they are.
+        DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder)?;
         let last = match std::fs::read_to_string(folder.join(CURRENT)) {
             Ok(name) => number(name.trim()).ok_or_else(|| {
                 let sentence = format!("{} names no save: {name:?}", folder.join(CURRENT).display());
@@ -61,7 +66,7 @@ impl Data {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
-        std::fs::create_dir(&folder)?;
+        DirBuilder::new().mode(OWNER_ONLY).create(&folder)?;
         aws.save(&folder)?;
         let fresh = self.folder.join(format!("{CURRENT}.new"));
         std::fs::write(&fresh, format!("{SAVE}{next}\n"))?;
@@ -99,4 +104,81 @@ impl Data {
 
 fn number(name: &str) -> Option<u64> {
     name.strip_prefix(SAVE)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Behaviour;
+    use crate::clock::Clock;
+    use crate::faults::Faults;
+    use serde_json::json;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn account() -> Aws {
+        let start = "2026-08-31T12:00:00Z".parse().unwrap();
+        Aws::new(Clock::starting_at(start), Behaviour::default(), Faults::none(), 1).unwrap()
+    }
+
+    /// A folder of this test alone, gone when it is done.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("pointsman-{name}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&folder);
+            Self(folder)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_goes_on_from_its_last_whole_save() {
+        let scratch = Scratch::new("data");
+        let mut data = Data::open(&scratch.0).unwrap();
+        assert_eq!(data.last(), None, "nothing was saved yet");
+        let aws = account();
+        let queue = json!({ "QueueName": "work" });
+        let url = aws.ask("sqs", "us-east-1", "CreateQueue", queue.clone()).unwrap()["QueueUrl"].clone();
+        let table = json!({
+            "TableName": "things", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+        });
+        aws.ask("dynamodb", "us-east-1", "CreateTable", table).unwrap();
+        data.save(&aws).unwrap();
+        let first = data.last().unwrap();
+        data.save(&aws).unwrap();
+        assert_eq!(data.last().unwrap(), first, "nothing changed, nothing is written");
+        aws.ask("sqs", "us-east-1", "SendMessage", json!({ "QueueUrl": url, "MessageBody": "x" })).unwrap();
+        data.save(&aws).unwrap();
+        assert!(!first.exists(), "an older save is removed");
+        assert_eq!(std::fs::metadata(&scratch.0).unwrap().permissions().mode() & 0o777, OWNER_ONLY);
+        // What a killed process leaves: a save that was never named.
+        std::fs::create_dir(scratch.0.join("save-3")).unwrap();
+
+        let again = Data::open(&scratch.0).unwrap();
+        let other = account();
+        other.restore(&again.last().unwrap()).unwrap();
+        let message = other.ask("sqs", "us-east-1", "ReceiveMessage", json!({ "QueueUrl": url })).unwrap();
+        assert_eq!(message["Messages"][0]["Body"], "x");
+        let tables = other.ask("dynamodb", "us-east-1", "ListTables", json!({})).unwrap();
+        assert_eq!(tables["TableNames"], json!(["things"]));
+        let mut again = again;
+        again.save(&other).unwrap();
+        assert_eq!(again.last().unwrap(), scratch.0.join("save-3"));
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_refused() {
+        let scratch = Scratch::new("other");
+        std::fs::create_dir_all(&scratch.0).unwrap();
+        std::fs::write(scratch.0.join(CURRENT), "../../etc").unwrap();
+        assert!(Data::open(&scratch.0).unwrap_err().to_string().contains("names no save"));
+    }
 }

@@ -34,6 +34,9 @@ pub fn make_named(aws: &Aws, config: &Config, given: &BTreeSet<String>) -> Resul
     for ((region, name), routes) in pipelines {
         make_project(aws, &region, &format!("{name}-build")).map_err(|why| (name.clone(), why))?;
         make_repository(aws, &region, &name);
+        for (deploy, _) in deploys_of(config, &region, &name) {
+            make_place(aws, deploy).map_err(|why| (name.clone(), why))?;
+        }
         let declaration = declaration(config, &region, &name, &routes);
         lay_down(aws, &region, declaration, Value::Null).map_err(|why| (name, why))?;
     }
@@ -66,6 +69,17 @@ fn make_project(aws: &Aws, region: &str, name: &str) -> Result<(), Failure> {
     match aws.ask("codebuild", region, "CreateProject", project) {
         Err(failure) if failure.code != "ResourceAlreadyExistsException" => Err(failure),
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Where a version lands: the service, or the group and its service.
+fn make_place(aws: &Aws, deploy: &Deploy) -> Result<(), Failure> {
+    match (&deploy.ecs, &deploy.codedeploy) {
+        (Some(ecs), _) => aws.ecs().provide(aws, &deploy.region, &ecs.cluster, &ecs.service),
+        (None, Some(group)) => {
+            aws.codedeploy().provide(aws, &deploy.region, &group.application, &group.deployment_group)
+        }
+        (None, None) => Ok(()),
     }
 }
 

@@ -49,7 +49,7 @@ def main():
             code, _, complaint = aws("codepipeline", "get-pipeline", "--name", "nope")
             assert code != 0 and "PipelineNotFoundException" in complaint, (code, complaint)
         with checks.check("a service that is not emulated says so by name"):
-            code, _, complaint = aws("sns", "list-topics")
+            code, _, complaint = aws("kinesis", "list-streams")
             assert code != 0 and "not emulated" in complaint, (code, complaint)
     checks.end()
 

@@ -30,7 +30,8 @@ class Watched:
         return client
 
     def _see(self, operation_model, response_dict, **_):
-        service = operation_model.service_model.endpoint_prefix
+        # ECR's is `api.ecr`, and it signs as `ecr`.
+        service = operation_model.service_model.endpoint_prefix.removeprefix("api.")
         seen = self.answered if response_dict["status_code"] < 300 else self.refused
         seen.add((service, operation_model.name))
 

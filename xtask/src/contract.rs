@@ -22,6 +22,8 @@ pub(crate) enum Part {
     Boto3,
     /// The AWS CLI against `cargo local`
     Cli,
+    /// What `docs/local-aws.md` shows, run again
+    Story,
     /// The same cases on `cargo local` and on ministack
     Ministack,
     /// Each function's binary under `cargo lambda watch`

@@ -60,8 +60,23 @@ struct Region {
     projects: BTreeMap<String, Project>,
     /// In the order in which they started.
     builds: Vec<Build>,
+    /// Those in `builds` that have not ended.
+    running: BTreeSet<usize>,
     /// When the token was first used, with what, and what it started.
     tokens: BTreeMap<String, (Timestamp, Value, String)>,
+}
+
+impl Region {
+    /// The builds that have not ended, the oldest first.
+    fn running(&self) -> impl Iterator<Item = &Build> {
+        self.running.iter().filter_map(|index| self.builds.get(*index))
+    }
+
+    /// Forgets among those that run the ones that have ended.
+    fn forget_ended(&mut self) {
+        let builds = &self.builds;
+        self.running.retain(|index| builds.get(*index).is_some_and(|build| build.status == Status::InProgress));
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -134,7 +149,7 @@ impl CodeBuild {
             let made = Project { declared: project::made_on_first_use(region, &order.project, now), builds_so_far: 0 };
             here.projects.insert(order.project.clone(), made);
         }
-        if here.builds.iter().filter(|build| build.status == Status::InProgress).count() >= limit {
+        if here.running.len() >= limit {
             let message = format!("Cannot have more than {limit} builds in queue for the account");
             return Err(Failure::sender("AccountLimitExceededException", message));
         }
@@ -143,6 +158,7 @@ impl CodeBuild {
         };
         project.builds_so_far += 1;
         let build = Build::new(aws.behaviour().pace, region, &project.declared, project.builds_so_far, order, now);
+        here.running.insert(here.builds.len());
         here.builds.push(build.clone());
         Ok(build)
     }
@@ -189,10 +205,10 @@ impl CodeBuild {
 
     /// Pushes the images of the builds that are about to end, and returns the ARNs of those whose push was refused.
     fn push_images(&self, aws: &Aws, now: Timestamp) -> BTreeSet<String> {
-        let is_due = |build: &&Build| build.status == Status::InProgress && build.due <= now && build.comes_to_push();
+        let is_due = |build: &&Build| build.due <= now && build.comes_to_push();
         let due: Vec<Build> = {
             let state = lock(&self.state);
-            state.regions.values().flat_map(|here| &here.builds).filter(is_due).cloned().collect()
+            state.regions.values().flat_map(Region::running).filter(is_due).cloned().collect()
         };
         let refused = due.iter().filter(|build| match aws.ecr().push(aws, &build.region, build.image()) {
             Ok(()) => false,
@@ -216,7 +232,9 @@ impl CodeBuild {
             if running {
                 build.end(Status::Stopped, call.now);
             }
-            (build.answer(call.now), running.then(|| build.clone()))
+            let answer = (build.answer(call.now), running.then(|| build.clone()));
+            here.forget_ended();
+            answer
         };
         if let Some(build) = ended {
             tell(aws, &build, call.now);
@@ -329,15 +347,15 @@ impl Service for CodeBuild {
 
     fn next_due(&self) -> Option<Timestamp> {
         let state = lock(&self.state);
-        let builds = state.regions.values().flat_map(|here| &here.builds);
-        builds.filter(|build| build.status == Status::InProgress).map(|build| build.due).min()
+        state.regions.values().flat_map(Region::running).map(|build| build.due).min()
     }
 
     fn advance(&self, aws: &Aws, now: Timestamp) {
         let refused = self.push_images(aws, now);
         let mut ended = Vec::new();
-        for build in lock(&self.state).regions.values_mut().flat_map(|here| &mut here.builds) {
-            if build.status == Status::InProgress && build.due <= now {
+        for here in lock(&self.state).regions.values_mut() {
+            for index in &here.running {
+                let Some(build) = here.builds.get_mut(*index).filter(|build| build.due <= now) else { continue };
                 if refused.contains(&build.arn()) {
                     build.fail_push();
                 }
@@ -345,6 +363,7 @@ impl Service for CodeBuild {
                 build.end(if fails { Status::Failed } else { Status::Succeeded }, now);
                 ended.push(build.clone());
             }
+            here.forget_ended();
         }
         for build in ended {
             tell(aws, &build, now);

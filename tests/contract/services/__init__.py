@@ -16,6 +16,7 @@ def refused(code, saying=""):
     except botocore.exceptions.ClientError as error:
         found = error.response["Error"]
         assert found["Code"] == code, f"expected {code}, saw {found['Code']}: {found['Message']}"
-        assert saying in found["Message"], f"expected a message with {saying!r}, saw {found['Message']!r}"
+        message = found["Message"] or ""  # of an empty XML element
+        assert saying in message, f"expected a message with {saying!r}, saw {message!r}"
     else:
         raise AssertionError(f"it was answered, and not refused with {code}")

@@ -250,6 +250,11 @@ def data(checks, cloudwatch):
     def publish(*data, namespace="Contract/Data"):
         cloudwatch.put_metric_data(Namespace=namespace, MetricData=list(data))
 
+    with checks.check("a thousand data at once, which botocore compresses; one more is refused"):
+        many = [{"MetricName": f"Many-{number}", "Value": 1.0} for number in range(1001)]
+        publish(*many[:1000])
+        with refused("InvalidParameterValue"):
+            publish(*many)
     with checks.check("data above the threshold has the alarm ring"):
         put(cloudwatch, "d-sum", Namespace="Contract/Data", MetricName="Sum", Period=3600)
         publish({"MetricName": "Sum", "Value": 1.0}, {"MetricName": "Sum", "Values": [2.0, 1.0], "Counts": [2.0, 1.0]},

@@ -15,3 +15,4 @@ mod order;
 mod simulation;
 mod starts;
 mod template;
+mod trace;

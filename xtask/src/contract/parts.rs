@@ -12,7 +12,7 @@ use std::process::Command;
 pub(super) fn environments(part: Part) -> &'static [&'static str] {
     match part {
         Part::CfnLint | Part::Sam => &["template"],
-        Part::Boto3 | Part::Cli => &["sdk"],
+        Part::Boto3 | Part::Cli | Part::Story => &["sdk"],
         Part::Ministack => &["sdk", "ministack"],
         Part::Lambda => &["sdk", "lambda"],
     }
@@ -26,8 +26,12 @@ pub(super) fn run(part: Part, environments: &[Environment]) -> Result<(), Failur
     match part {
         Part::CfnLint => step("cfn-lint", first.program("cfn-lint").arg("template.yaml")),
         Part::Sam => step("sam validate", as_nobody(first.program("sam").args(["validate", "--lint"]))),
-        Part::Boto3 => script("boto3 against cargo local", first, "clients.py", |_| {}),
+        Part::Boto3 => {
+            script("boto3 against cargo local", first, "clients.py", |_| {})?;
+            script("boto3 against every emulated operation", first, "emulated.py", |_| {})
+        }
         Part::Cli => script("the AWS CLI against cargo local", first, "cli.py", |_| {}),
+        Part::Story => script("the page's own commands", first, "story.py", |_| {}),
         Part::Ministack => script("a second opinion", first, "opinion.py", |command| {
             command.envs(others.iter().map(|other| ("MINISTACK", other.path("ministack"))));
         }),

@@ -112,10 +112,7 @@ fn completed(found: &Deployment) -> Failure {
 /// Leaves word that a deployment need not wait any longer.
 pub(super) fn carry_on(here: &mut Region, call: &Call) -> Result<Value, Failure> {
     let found = find(here, call)?;
-    let kind = match call.operation.as_str() {
-        "SkipWaitTimeForInstanceTermination" => "TERMINATION_WAIT",
-        _ => call.input["deploymentWaitType"].as_str().unwrap_or("READY_WAIT"),
-    };
+    let kind = call.input["deploymentWaitType"].as_str().unwrap_or("READY_WAIT");
     let (request, waits) = match kind {
         "READY_WAIT" => (Request::EndReadyWait, Step::GiveUp),
         "TERMINATION_WAIT" => (Request::EndTerminationWait, Step::Terminate),
@@ -133,12 +130,7 @@ pub(super) fn carry_on(here: &mut Region, call: &Call) -> Result<Value, Failure>
     }
     if found.next.is_none_or(|(_, step)| step != waits) {
         let message = format!("The deployment {} is not in a state in which it can be continued", found.id);
-        let code = if request == Request::EndReadyWait || call.operation == "ContinueDeployment" {
-            "DeploymentIsNotInReadyStateException"
-        } else {
-            "DeploymentNotStartedException"
-        };
-        return Err(refused(code, message));
+        return Err(refused("DeploymentIsNotInReadyStateException", message));
     }
     let id = found.id.clone();
     here.requests.entry(id).or_default().push(request);

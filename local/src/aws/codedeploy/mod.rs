@@ -62,7 +62,7 @@ pub const INSTALL_TIMEOUT: SignedDuration = SignedDuration::from_mins(60);
 pub const FAST_INSTALL_TIMEOUT: SignedDuration = SignedDuration::from_secs(20);
 
 /// The operations that are emulated, in alphabetical order.
-const OPERATIONS: [&str; 33] = [
+const OPERATIONS: [&str; 32] = [
     "BatchGetApplicationRevisions",
     "BatchGetApplications",
     "BatchGetDeploymentGroups",
@@ -90,7 +90,6 @@ const OPERATIONS: [&str; 33] = [
     "ListDeployments",
     "ListTagsForResource",
     "RegisterApplicationRevision",
-    "SkipWaitTimeForInstanceTermination",
     "StopDeployment",
     "TagResource",
     "UntagResource",
@@ -209,7 +208,7 @@ fn run(here: &mut Region, aws: &Aws, call: &Call) -> Result<Value, Failure> {
         "BatchGetDeployments" => deployments::batch_get(here, call),
         "ListDeployments" => deployments::list(here, call),
         "StopDeployment" => deployments::stop(here, call),
-        "ContinueDeployment" | "SkipWaitTimeForInstanceTermination" => deployments::carry_on(here, call),
+        "ContinueDeployment" => deployments::carry_on(here, call),
         "ListDeploymentTargets" => targets::list(here, call),
         "RegisterApplicationRevision" => revisions::register(here, call),
         "GetApplicationRevision" => revisions::get(here, call),

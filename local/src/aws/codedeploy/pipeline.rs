@@ -96,15 +96,21 @@ impl CodeDeploy {
         if known.is_ok() || aws.behaviour().strict {
             return known;
         }
+        self.provide(aws, region, application, group)?;
+        Ok((application.clone(), application.clone()))
+    }
+
+    /// Makes an application, a group and the service that it deploys to, where they are not there yet.
+    pub(crate) fn provide(&self, aws: &Aws, region: &str, application: &str, group: &str) -> Result<(), Failure> {
         make_service(aws, region, application)?;
         let now = aws.clock().now();
         self.with(region, |here| {
             let made = || Application::new(aws, "ECS", now);
             let settings = made_on_first_use(region, application);
-            let application = here.applications.entry(application.clone()).or_insert_with(made);
-            application.groups.entry(group.clone()).or_insert_with(|| Group::new(aws, settings, BTreeMap::new()));
+            let application = here.applications.entry(application.to_owned()).or_insert_with(made);
+            application.groups.entry(group.to_owned()).or_insert_with(|| Group::new(aws, settings, BTreeMap::new()));
         });
-        Ok((application.clone(), application.clone()))
+        Ok(())
     }
 }
 

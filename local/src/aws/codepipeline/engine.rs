@@ -161,13 +161,15 @@ impl Pipeline {
         }
     }
 
-    /// Ends the action that waits for this work, if there is one here.
-    pub(super) fn end_with_work(&mut self, turn: &mut Turn<'_>, end: &WorkEnd) {
+    /// Ends the action that waits for this work, if there is one here; says whether there was.
+    pub(super) fn end_with_work(&mut self, turn: &mut Turn<'_>, end: &WorkEnd) -> bool {
+        let mut found = false;
         self.each_open(|execution| {
             execution.end_actions(turn, |run| {
                 if !run.ends.awaits(&end.id) && run.id != end.id {
                     return None;
                 }
+                found = true;
                 run.variables.clone_from(&end.exported);
                 run.result.summary = Some(end.summary.clone()).filter(|summary| !summary.is_empty());
                 Some(match end.succeeded {
@@ -176,7 +178,10 @@ impl Pipeline {
                 })
             });
         });
-        self.settle(turn);
+        if found {
+            self.settle(turn);
+        }
+        found
     }
 
     /// Keeps what the work that an action waits for is called where it is done.
@@ -363,14 +368,20 @@ impl Execution {
 
     /// Ends the actions in progress for which `verdict` has one.
     fn end_actions(&mut self, turn: &mut Turn<'_>, mut verdict: impl FnMut(&mut ActionRun) -> Option<Verdict>) {
-        let Some(mut run) = self.stages.pop() else { return };
-        for action in run.actions.iter_mut().filter(|action| action.status == Status::InProgress) {
-            if let Some(verdict) = verdict(action) {
-                actions::end(self, action, verdict, turn.now);
-                turn.effects.push(events::of_action(self, &run.name, action, action.status));
-            }
+        let Some(stage) = self.stages.last_mut() else { return };
+        let in_progress = stage.actions.iter_mut().enumerate().filter(|(_, run)| run.status == Status::InProgress);
+        let ending: Vec<_> = in_progress.filter_map(|(index, run)| Some((index, verdict(run)?))).collect();
+        if ending.is_empty() {
+            return;
         }
-        self.stages.push(run);
+        // Taken out while it ends: an action's end reads the execution that it is part of.
+        let Some(mut stage) = self.stages.pop() else { return };
+        for (index, verdict) in ending {
+            let Some(run) = stage.actions.get_mut(index) else { continue };
+            actions::end(self, run, verdict, turn.now);
+            turn.effects.push(events::of_action(self, &stage.name, run, run.status));
+        }
+        self.stages.push(stage);
     }
 
     /// Ends the actions in progress without a result: `status` for the API, `state` for the event.

@@ -85,7 +85,9 @@ impl CodePipeline {
     pub(crate) fn work_ended(&self, aws: &Aws, end: &WorkEnd) {
         let mut turn = Turn::new(aws, aws.clock().now());
         for pipeline in lock(&self.state).regions.values_mut().flat_map(BTreeMap::values_mut) {
-            pipeline.end_with_work(&mut turn, end);
+            if pipeline.end_with_work(&mut turn, end) {
+                break;
+            }
         }
         self.perform(turn);
     }

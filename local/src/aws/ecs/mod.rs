@@ -86,6 +86,18 @@ impl Ecs {
         answer
     }
 
+    /// Makes a cluster and a service in it that is steady already, where they are not there yet.
+    ///
+    /// # Errors
+    /// As CreateCluster and CreateService.
+    pub(crate) fn provide(&self, aws: &Aws, region: &str, cluster: &str, service: &str) -> Result<(), Failure> {
+        let mut state = lock(&self.state);
+        let turn = state.turn(aws, aws.clock().now());
+        let here = state.regions.entry(region.to_owned()).or_default();
+        let names = serde_json::json!({ "cluster": cluster, "service": service });
+        pipeline::make_on_first_use(here, region, &names, &turn)
+    }
+
     /// All that is known, for [`Ecs::restore`].
     pub(crate) fn save(&self) -> Value {
         serde_json::to_value(&*lock(&self.state)).unwrap_or_default()

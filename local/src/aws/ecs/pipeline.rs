@@ -85,7 +85,12 @@ fn put_image(body: &mut Value, container: Option<&str>, image: &str) -> Result<(
 /// A cluster and a service that nobody made: one task, a circuit breaker with rollback, and steady already.
 ///
 /// So there is something to go back to when the first deployment of a pipeline fails.
-fn make_on_first_use(here: &mut Region, region: &str, names: &Value, turn: &Turn<'_>) -> Result<(), Failure> {
+pub(super) fn make_on_first_use(
+    here: &mut Region,
+    region: &str,
+    names: &Value,
+    turn: &Turn<'_>,
+) -> Result<(), Failure> {
     let cluster = cluster_name(names).to_owned();
     let name = last(names["service"].as_str().unwrap_or_default()).to_owned();
     if !here.clusters.get(&cluster).is_some_and(|known| known.is_active) {

@@ -18,8 +18,10 @@ pub use server::router;
 
 use super::{Aws, Call, Failure};
 use crate::faults::Fault;
+use flate2::read::GzDecoder;
 use protocol::{Parcel, Reply, Target};
 use serde_json::Value;
+use std::io::Read as _;
 use std::time::Duration;
 
 /// The largest request that is read, in bytes: DynamoDB's own bound, and the largest of all.
@@ -36,9 +38,9 @@ enum Outcome {
 }
 
 /// Answers one request, or has it go wrong as the account's faults say.
-async fn handle(aws: &Aws, parcel: Parcel) -> Outcome {
+async fn handle(aws: &Aws, mut parcel: Parcel) -> Outcome {
     let request_id = aws.uuid();
-    let target = match protocol::read(&parcel) {
+    let target = match unpack(&mut parcel).and_then(|()| protocol::read(&parcel)) {
         Ok(target) => target,
         Err(failure) => return Outcome::Answered(Reply::unrouted(&parcel, &failure, &request_id)),
     };
@@ -118,6 +120,27 @@ async fn call(aws: &Aws, target: &Target, input: Value) -> Result<Value, Failure
         // Another receiver may be faster when a message comes: then this one waits on.
         aws.sqs().wait(aws, &call, deadline).await;
         call.now = aws.clock().now();
+    }
+}
+
+/// Undoes the compression of a body: SDKs compress large inputs of operations whose model allows it, such as
+/// PutMetricData's.
+///
+/// # Errors
+/// `SerializationException` for what is not gzip, or is larger than any service takes.
+fn unpack(parcel: &mut Parcel) -> Result<(), Failure> {
+    if parcel.headers.get("content-encoding").is_none_or(|encoding| encoding != "gzip") {
+        return Ok(());
+    }
+    let mut body = Vec::new();
+    let bound = u64::try_from(LARGEST_BODY_BYTES).unwrap_or(u64::MAX);
+    let read = GzDecoder::new(parcel.body.as_slice()).take(bound + 1).read_to_end(&mut body);
+    match read {
+        Ok(length) if length <= LARGEST_BODY_BYTES => {
+            parcel.body = body;
+            Ok(())
+        }
+        Ok(_) | Err(_) => Err(Failure::sender("SerializationException", "The request body cannot be decompressed.")),
     }
 }
 

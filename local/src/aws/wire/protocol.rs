@@ -126,8 +126,7 @@ fn unsigned(parcel: &Parcel) -> Option<Target> {
 pub(super) fn input(target: &Target, body: &[u8]) -> Result<Value, Failure> {
     match target.protocol {
         Protocol::Cbor => return cbor::input(body),
-        Protocol::Query if query::is_spoken_by(&target.service) => return query::input(body),
-        Protocol::Query => return Err(Failure::not_emulated(&target.service, &target.operation)),
+        Protocol::Query => return query::input(&target.service, &target.operation, body),
         Protocol::Json(_) => {}
     }
     if body.is_empty() {

@@ -1,7 +1,7 @@
 //! awsQuery: a form in, XML out. What SNS and STS speak, and what CloudWatch's older clients do.
 //!
-//! A form has no types: values stay text, `A.member.1.B` is a list and `A.entry.1.key` a map. Answers are XML, which
-//! has no maps and knows an operation without output from one with an empty output: a small table says which is what.
+//! A form has no types: `A.member.1.B` is a list, `A.entry.1.key` a map, and the rest is text. XML has no maps, and
+//! knows an operation without output from one with an empty output. A table says what neither does.
 
 use super::members::{is_time, iso};
 use crate::aws::Failure;
@@ -17,18 +17,58 @@ struct Dialect {
     /// The endpoint prefix.
     service: &'static str,
     namespace: &'static str,
-    /// Members that are maps.
+    /// Members of inputs that are numbers or flags; after the list that it is in, where a name means both.
+    typed: &'static [&'static str],
+    /// Members of outputs that are maps.
     maps: &'static [&'static str],
     /// Operations without an output: they answer with the request's id alone.
     silent: &'static [&'static str],
 }
 
-/// Source: `xmlNamespace`, the shapes of type `map` in outputs, and the operations without `output` in botocore's
-/// models.
+/// Source: botocore's models: `xmlNamespace`; inputs' members of type boolean, integer, long and double; outputs' of
+/// type map; the operations without `output`.
 const DIALECTS: [Dialect; 3] = [
     Dialect {
         service: "monitoring",
         namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+        typed: &[
+            "ActionLogLineCount",
+            "ActionsEnabled",
+            "ActionsSuppressorExtensionPeriod",
+            "ActionsSuppressorWaitPeriod",
+            "ApplyOnTransformedLogs",
+            "Counts",
+            "DatapointsToAlarm",
+            "Enabled",
+            "EndTimeOffset",
+            "EvaluationInterval",
+            "EvaluationPeriods",
+            "IncludeLinkedAccounts",
+            "IncludeLinkedAccountsMetrics",
+            "MaxContributorCount",
+            "MaxDatapoints",
+            "MaxRecords",
+            "MaxResults",
+            "Maximum",
+            "MetricData.Value",
+            "Minimum",
+            "OnlyStartEvaluatingAfterWarmUpPeriodEnds",
+            "PendingPeriod",
+            "Period",
+            "PeriodicSpikes",
+            "QueryResultsToAlarm",
+            "QueryResultsToEvaluate",
+            "RecoveryPeriod",
+            "ReturnData",
+            "SampleCount",
+            "StartTimeOffset",
+            "StorageResolution",
+            "StrictEntityValidation",
+            "Sum",
+            "Threshold",
+            "Values",
+            "WarmUpPeriodDurationInMinutes",
+        ],
         maps: &["AlarmContributorAttributes", "Attributes", "ContributorAttributes", "ExtendedStatistics"],
         silent: &[
             "DeleteAlarmMuteRule",
@@ -46,6 +86,8 @@ const DIALECTS: [Dialect; 3] = [
     Dialect {
         service: "sns",
         namespace: "http://sns.amazonaws.com/doc/2010-03-31/",
+        // Its one flag, ReturnSubscriptionArn, SNS reads itself.
+        typed: &[],
         maps: &["Attributes", "attributes"],
         silent: &[
             "AddPermission",
@@ -61,16 +103,17 @@ const DIALECTS: [Dialect; 3] = [
             "Unsubscribe",
         ],
     },
-    Dialect { service: "sts", namespace: "https://sts.amazonaws.com/doc/2011-06-15/", maps: &[], silent: &[] },
+    Dialect {
+        service: "sts",
+        namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+        typed: &[],
+        maps: &[],
+        silent: &[],
+    },
 ];
 
 fn dialect(service: &str) -> Option<&'static Dialect> {
     DIALECTS.iter().find(|dialect| dialect.service == service)
-}
-
-/// Whether a service can be spoken to in this protocol.
-pub(super) fn is_spoken_by(service: &str) -> bool {
-    dialect(service).is_some()
 }
 
 /// A value of a form by its whole name.
@@ -79,18 +122,34 @@ pub(super) fn field(body: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(body).take(64).find_map(wanted)
 }
 
+impl Dialect {
+    /// A value of a form: text, unless the member is known to be something else.
+    fn typed(&self, list: &str, name: &str, text: String) -> Value {
+        let is_typed = |known: &&str| *known == name || known.split_once('.') == Some((list, name));
+        if !self.typed.iter().any(is_typed) {
+            return Value::String(text);
+        }
+        match serde_json::from_str(&text) {
+            Ok(typed @ (Value::Number(_) | Value::Bool(_))) => typed,
+            Ok(_) | Err(_) => Value::String(text),
+        }
+    }
+}
+
 /// The input of an operation, without its `Action` and `Version`.
 ///
 /// # Errors
-/// `MalformedInput` for names that contradict each other, or go too deep.
-pub(super) fn input(body: &[u8]) -> Result<Value, Failure> {
+/// `MalformedInput` for names that contradict each other, or go too deep; [`Failure::not_emulated`] where a service
+/// does not speak this protocol.
+pub(super) fn input(service: &str, operation: &str, body: &[u8]) -> Result<Value, Failure> {
+    let dialect = dialect(service).ok_or_else(|| Failure::not_emulated(service, operation))?;
     let mut root = Tree::default();
     for (name, value) in form_urlencoded::parse(body) {
         if name != "Action" && name != "Version" {
             root.put(&name, value.into_owned())?;
         }
     }
-    Ok(Value::Object(root.members()))
+    Ok(Value::Object(root.members("", dialect)))
 }
 
 /// A form's fields, by the parts of their names.
@@ -117,18 +176,26 @@ impl Tree {
         Ok(())
     }
 
-    fn members(self) -> Map<String, Value> {
-        self.children.into_iter().map(|(name, tree)| (name, tree.into_json())).collect()
+    /// The members of a structure; `list` is the list that it is in, if any.
+    fn members(self, list: &str, dialect: &Dialect) -> Map<String, Value> {
+        let member = |(name, tree): (String, Self)| {
+            let value = tree.into_json(list, &name, dialect);
+            (name, value)
+        };
+        self.children.into_iter().map(member).collect()
     }
 
-    fn into_json(mut self) -> Value {
+    /// The elements of a list are called like the member that holds the list.
+    fn into_json(mut self, list: &str, name: &str, dialect: &Dialect) -> Value {
         if let Some(text) = self.value {
-            return Value::String(text);
+            return dialect.typed(list, name, text);
         }
         match (self.numbered("member"), self.numbered("entry")) {
-            (Some(elements), _) => elements.into_iter().map(Self::into_json).collect(),
-            (None, Some(entries)) => Value::Object(entries.into_iter().filter_map(Self::into_entry).collect()),
-            (None, None) => Value::Object(self.members()),
+            (Some(elements), _) => elements.into_iter().map(|element| element.into_json(list, name, dialect)).collect(),
+            (None, Some(entries)) => {
+                Value::Object(entries.into_iter().filter_map(|entry| entry.into_entry(dialect)).collect())
+            }
+            (None, None) => Value::Object(self.members(name, dialect)),
         }
     }
 
@@ -145,10 +212,11 @@ impl Tree {
     }
 
     /// `key` and `value`; SNS's message attributes say `Name` and `Value`.
-    fn into_entry(mut self) -> Option<(String, Value)> {
+    fn into_entry(mut self, dialect: &Dialect) -> Option<(String, Value)> {
         let key = self.children.remove("key").or_else(|| self.children.remove("Name"))?.value?;
         let value = self.children.remove("value").or_else(|| self.children.remove("Value"));
-        Some((key, value.map_or_else(|| Value::Object(Map::new()), Self::into_json)))
+        let value = value.map(|value| value.into_json("", "value", dialect));
+        Some((key, value.unwrap_or_else(|| Value::Object(Map::new()))))
     }
 }
 
@@ -272,9 +340,28 @@ mod tests {
             ("a..b=1", None, "a part without a name"),
         ];
         for (form, expected, why) in cases {
-            assert_eq!(input(form.as_bytes()).ok(), expected, "{why}");
+            assert_eq!(input("sns", "A", form.as_bytes()).ok(), expected, "{why}");
         }
-        assert_eq!(input(b"A=1&A=2").err().map(|failure| failure.code).as_deref(), Some("MalformedInput"));
+        let code = |service: &str, form: &[u8]| input(service, "A", form).err().map(|failure| failure.code);
+        assert_eq!(code("sns", b"A=1&A=2").as_deref(), Some("MalformedInput"));
+        assert_eq!(code("ecs", b"A=1").as_deref(), Some("NotEmulated"), "it never spoke this");
+    }
+
+    #[test]
+    fn numbers_and_flags_are_what_cloudwatch_has_them_for() {
+        #[rustfmt::skip]
+        let cases = [
+            ("Threshold=80.5&Period=60",  json!({ "Threshold": 80.5, "Period": 60 }),                   "numbers"),
+            ("ActionsEnabled=false",      json!({ "ActionsEnabled": false }),                           "a flag"),
+            ("AlarmName=5",               json!({ "AlarmName": "5" }),                                  "a name is text"),
+            ("Period=soon",               json!({ "Period": "soon" }),                                  "for the service to refuse"),
+            ("MetricData.member.1.Value=5&MetricData.member.1.Values.member.1=7&\
+              MetricData.member.1.Dimensions.member.1.Value=5",
+             json!({ "MetricData": [{ "Value": 5, "Values": [7], "Dimensions": [{ "Value": "5" }] }] }), "by where it is"),
+        ];
+        for (form, expected, why) in cases {
+            assert_eq!(input("monitoring", "A", form.as_bytes()).ok(), Some(expected), "{why}");
+        }
     }
 
     #[test]

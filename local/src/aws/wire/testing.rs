@@ -29,6 +29,13 @@ pub(super) fn parcel(service: &str, target: &str, input: &Value) -> Parcel {
     }
 }
 
+/// A signed awsQuery request.
+pub(super) fn form(service: &str, body: &str) -> Parcel {
+    let mut parcel = parcel(service, "", &Value::Null);
+    parcel.headers.remove("x-amz-target");
+    Parcel { body: body.as_bytes().to_vec(), ..parcel }
+}
+
 /// Sends a request through the wire and reads what comes back.
 pub(super) async fn send(aws: &Aws, service: &str, target: &str, input: &Value) -> Result<(u16, Value), &'static str> {
     match handle(aws, parcel(service, target, input)).await {

@@ -1,5 +1,5 @@
-use super::testing::{account, account_with, parcel, send};
-use super::{Outcome, Parcel, handle, router};
+use super::testing::{account, account_with, form, parcel, send};
+use super::{Outcome, Parcel, cbor, handle, router};
 use crate::faults::{Fault, Faults};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -67,6 +67,53 @@ async fn errors_are_worded_as_each_service_words_them() {
     let unsigned = Parcel { path: "/".into(), headers: Default::default(), body: b"{}".to_vec() };
     let Outcome::Answered(reply) = handle(&aws, unsigned).await else { panic!("no answer") };
     assert_eq!(reply.status, 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_comes_in_the_protocol_of_its_request() {
+    let unknown = "/service/GraniteServiceVersion20100801/operation/GetMetricWidgetImage";
+    let signed = parcel("monitoring", "", &json!({}));
+    let unsigned = |path: &str, body: &str| Parcel {
+        path: path.to_owned(),
+        headers: Default::default(),
+        body: body.as_bytes().to_vec(),
+    };
+    let sns = "http://sns.amazonaws.com/doc/2010-03-31/";
+    let xml = |namespace: &str, code: &str| {
+        let namespace = if namespace.is_empty() { String::new() } else { format!(" xmlns=\"{namespace}\"") };
+        format!("<ErrorResponse{namespace}><Error><Type>Sender</Type><Code>{code}</Code>")
+    };
+    let aws = account_with(Faults::script([("sns", "ListTopics", Fault::Throttle)]));
+    #[rustfmt::skip]
+    let cases = [
+        // request, status, content type, how the body begins where it is text, why
+        (form("sns", "Action=ListTopics"),                             400, "text/xml", xml(sns, "Throttling"),       "a fault"),
+        (form("sns", "Action=GetTopicAttributes&TopicArn=x"),          400, "text/xml", xml(sns, "InvalidParameter"), "the service's"),
+        (form("sns", "Action=Publish&A=1&A=2"),                        400, "text/xml", xml(sns, "MalformedInput"),   "the form's"),
+        (unsigned("/", "Action=Publish&TopicArn=arn:aws:sns:us-east-1:1:t"),
+                                                       403, "text/xml", xml("", "MissingAuthenticationToken"),        "nobody's"),
+        (unsigned(unknown, ""),                        403, "application/cbor", String::new(),                        "nobody's"),
+        (Parcel { path: unknown.to_owned(), body: Vec::new(), ..signed }, 501, "application/cbor", String::new(),                       "not emulated"),
+        (unsigned("/", "{}"),                          403, "application/x-amz-json-1.0", "{\"__type\"".to_owned(),   "nobody's"),
+    ];
+    for (request, status, content_type, begins, why) in cases {
+        let Outcome::Answered(reply) = handle(&aws, request).await else { panic!("{why}") };
+        let header = |wanted: &str| {
+            let found = reply.headers.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.as_str()).unwrap_or_default()
+        };
+        assert_eq!((reply.status, header("content-type")), (status, content_type), "{why}");
+        if content_type == "application/cbor" {
+            assert_eq!(header("smithy-protocol"), "rpc-v2-cbor", "{why}");
+            let error = cbor::input(&reply.body).expect("CBOR");
+            assert!(error["__type"].is_string() && error["message"].is_string(), "{why}: {error}");
+        } else {
+            let body = String::from_utf8(reply.body).expect("text");
+            assert!(body.starts_with(&begins), "{why}: {body}");
+        }
+        let query_error = if why == "not emulated" { "NotEmulated;Receiver" } else { "" };
+        assert_eq!(header("x-amzn-query-error"), query_error, "{why}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
