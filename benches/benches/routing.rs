@@ -4,7 +4,7 @@
 use criterion::{BenchmarkId, Criterion};
 use pointsman::domain::route::RepositoryConfig;
 use pointsman::domain::routing::route;
-use pointsman_benches::{push, repository};
+use pointsman_benches::{push, repository, repository_with};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::hint::black_box;
@@ -45,6 +45,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             bencher.iter(|| route(black_box(&change), black_box(&config)).len());
         });
     }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("routing, 8 routes with alternatives in their paths");
+    let config = repository_with(NAME, 8, |index| format!("services/{{untouched,unseen}}-{index}/**"));
+    group.bench_function("8", |bencher| {
+        bencher.iter(|| route(black_box(&change), black_box(&config)).len());
+    });
     group.finish();
     criterion.final_summary();
     Ok(())

@@ -67,12 +67,17 @@ fn sha(number: usize) -> String {
 /// A repository with `routes` routes. The first is for every push of `main`, each other one for a folder that
 /// [`push`] did not touch.
 pub fn repository(full_name: &str, routes: usize) -> RepositoryConfig {
-    let routes = (0..routes).map(|index| route(full_name, index)).collect();
+    repository_with(full_name, routes, |index| format!("services/untouched-{index}/**"))
+}
+
+/// The same, with a path filter of this form for each route but the first.
+pub fn repository_with(full_name: &str, routes: usize, filter: impl Fn(usize) -> String) -> RepositoryConfig {
+    let paths = |index| if index == 0 { Vec::new() } else { vec![filter(index)] };
+    let routes = (0..routes).map(|index| route(full_name, index, paths(index))).collect();
     RepositoryConfig { full_name: full_name.to_owned(), routes }
 }
 
-fn route(full_name: &str, index: usize) -> Route {
-    let paths = if index == 0 { Vec::new() } else { vec![format!("services/untouched-{index}/**")] };
+fn route(full_name: &str, index: usize, paths: Vec<String>) -> Route {
     let branch = Patterns::new(vec!["main".to_owned(), "release/*".to_owned()]);
     Route {
         name: format!("route-{index}"),

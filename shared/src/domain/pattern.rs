@@ -6,10 +6,11 @@
 //!
 //! The names that are matched are hostile: nothing in here treats them as paths of this machine.
 
-use globset::{Candidate, GlobBuilder, GlobMatcher};
+use globset::{Candidate, Glob, GlobBuilder, GlobMatcher};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::OnceLock;
 
 /// The longest pattern, in bytes. GitHub's own limit for a ref is 255.
 pub const MAX_PATTERN_BYTES: usize = 256;
@@ -125,27 +126,71 @@ impl Matcher {
     }
 }
 
-/// One pattern, without its `!`. Most are plain names: those need no regular expression.
+/// One pattern, without its `!`. Nearly all are of the first four kinds, which compare texts: to make a regular
+/// expression ready costs some hundred times what a comparison does, and patterns are read anew for each change.
 #[derive(Debug, Clone)]
 enum Single {
+    /// `main`.
     Literal(String),
-    Glob(Box<GlobMatcher>),
+    /// `**`.
+    Everything,
+    /// `services/web/**`, with the slash and without the stars.
+    Below(String),
+    /// `release/*`, `v*.0`: what stands before the only star and what after it, and whether the star stops at a slash.
+    Star { before: String, after: String, separator: Separator },
+    /// Any other.
+    Glob(Box<Lazy>),
 }
+
+/// A glob that is made ready when a name is first held against it: most lists are decided before.
+#[derive(Debug, Clone)]
+struct Lazy {
+    glob: Glob,
+    ready: OnceLock<GlobMatcher>,
+}
+
+/// What means something in a glob.
+const META: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
 impl Single {
     fn compile(pattern: &str, separator: Separator) -> Result<Self, BadPattern> {
         check_body(pattern, separator)?;
-        if !pattern.contains(['*', '?', '[', ']', '{', '}', '\\']) {
-            return Ok(Self::Literal(pattern.to_owned()));
+        Ok(match Self::plain(pattern, separator) {
+            Some(plain) => plain,
+            None => Self::Glob(Box::new(Lazy { glob: build(pattern, separator)?, ready: OnceLock::new() })),
+        })
+    }
+
+    /// The pattern, if comparing texts is enough for it.
+    fn plain(pattern: &str, separator: Separator) -> Option<Self> {
+        if !pattern.contains(META) {
+            return Some(Self::Literal(pattern.to_owned()));
         }
-        // What `compile_matcher` could panic at, a regular expression too big or too deep, `check_body` refused.
-        Ok(Self::Glob(Box::new(build(pattern, separator)?.compile_matcher())))
+        if separator == Separator::Slash && pattern == "**" {
+            return Some(Self::Everything);
+        }
+        if let (Separator::Slash, Some(folder)) = (separator, pattern.strip_suffix("/**")) {
+            return (!folder.is_empty() && !folder.contains(META)).then(|| Self::Below(format!("{folder}/")));
+        }
+        let (before, after) = pattern.split_once('*')?;
+        let is_plain = !before.contains(META) && !after.contains(META);
+        is_plain.then(|| Self::Star { before: before.to_owned(), after: after.to_owned(), separator })
     }
 
     fn is_match(&self, name: &str) -> bool {
         match self {
             Self::Literal(literal) => literal == name,
-            Self::Glob(glob) => glob.is_match_candidate(&Candidate::from_bytes(name.as_bytes())),
+            Self::Everything => true,
+            Self::Below(folder) => name.starts_with(folder),
+            Self::Star { before, after, separator } => {
+                let between = name.strip_prefix(before.as_str()).and_then(|rest| rest.strip_suffix(after.as_str()));
+                between.is_some_and(|between| *separator == Separator::None || !between.contains('/'))
+            }
+            // What `compile_matcher` could panic at, a regular expression too big or too deep, `check_body` refused.
+            Self::Glob(lazy) => {
+                let ready = lazy.ready.get_or_init(|| lazy.glob.compile_matcher());
+                ready.is_match_candidate(&Candidate::from_bytes(name.as_bytes()))
+            }
         }
     }
 }
@@ -196,7 +241,7 @@ pub fn check(written: &str, separator: Separator) -> Result<(), BadPattern> {
     Single::compile(written.strip_prefix('!').unwrap_or(written), separator).map(|_| ())
 }
 
-fn build(pattern: &str, separator: Separator) -> Result<globset::Glob, BadPattern> {
+fn build(pattern: &str, separator: Separator) -> Result<Glob, BadPattern> {
     GlobBuilder::new(pattern)
         .literal_separator(separator == Separator::Slash)
         .backslash_escape(true)
@@ -355,7 +400,44 @@ mod tests {
         assert_eq!(list(7).to_string(), r#"["b0", "b1", "b2", "b3", "b4" and 2 more]"#);
     }
 
+    #[test]
+    fn what_needs_no_regular_expression_gets_none() {
+        #[rustfmt::skip]
+        let cases = [
+            ("main",             true,  "a name"),
+            ("release/*",        true,  "one star"),
+            ("v*.0",             true,  "wherever it stands"),
+            ("services/web/**",  true,  "everything below a folder"),
+            ("**",               true,  "everything"),
+            ("**/*.md",          false, "stars of both kinds"),
+            ("a/*/c/**",         false, "the same"),
+            ("v[0-9]*",          false, "a class"),
+            ("{main,dev}",       false, "alternatives"),
+            (r"a\*",             false, "a star that is none"),
+            ("/**",              false, "below no folder"),
+        ];
+        for (pattern, expected, why) in cases {
+            let is_plain = !matches!(Single::compile(pattern, Separator::Slash).unwrap(), Single::Glob(_));
+            assert_eq!(is_plain, expected, "{pattern}: {why}");
+        }
+    }
+
     proptest! {
+        /// The patterns that compare texts must match what the glob library would.
+        #[test]
+        fn comparing_texts_is_matching_the_glob(
+            pattern in prop_oneof!["[ab/.]{0,4}[*][ab/.]{0,4}", "[ab/.]{0,4}/[*][*]", "[*][*]", "[ab/.]{1,4}"],
+            name in "[ab/.\n]{0,8}",
+            is_flat in any::<bool>(),
+        ) {
+            let separator = if is_flat { Separator::None } else { Separator::Slash };
+            let (Ok(single), Ok(glob)) = (Single::compile(&pattern, separator), build(&pattern, separator)) else {
+                return Ok(());
+            };
+            let expected = glob.compile_matcher().is_match_candidate(&Candidate::from_bytes(name.as_bytes()));
+            prop_assert_eq!(single.is_match(&name), expected, "{} on {:?}", pattern, name);
+        }
+
         #[test]
         fn no_pattern_and_no_name_makes_it_panic(pattern in ".{0,40}", name in any::<String>()) {
             if let Ok(matcher) = Patterns::new(vec![pattern]).compile() {
