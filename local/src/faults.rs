@@ -4,7 +4,7 @@
 //! what it wants. A fault says what happens; the wire and the bus make it happen. Nothing here performs anything.
 
 use crate::aws::lock;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -79,6 +79,8 @@ pub struct Faults(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     seeded: Option<(fastrand::Rng, Rates)>,
+    /// Rates of calls of single services, in place of the general ones.
+    by_service: BTreeMap<String, Rates>,
     calls: VecDeque<(String, String, Fault)>,
     events: VecDeque<(String, EventFault)>,
     is_quiet: bool,
@@ -103,6 +105,12 @@ impl Faults {
         }
     }
 
+    /// Things go wrong at other rates with one service (an endpoint prefix, such as `codepipeline`). Nothing happens to a
+    /// source without a seed, and rates of events have no meaning here.
+    pub fn change_rates_of(&self, service: impl Into<String>, rates: Rates) {
+        lock(&self.0).by_service.insert(service.into(), rates);
+    }
+
     /// Exactly these faults, each for the next call of its (service, operation) that has not met one yet.
     pub fn script<S: Into<String>>(faults: impl IntoIterator<Item = (S, S, Fault)>) -> Self {
         let script = Self::none();
@@ -117,7 +125,8 @@ impl Faults {
         lock(&self.0).calls.push_back((service.into(), operation.into(), fault));
     }
 
-    /// Queues `fault` for the next delivery of an event with this detail type.
+    /// Queues `fault` for the next delivery of an event with this detail type, or of a notification of the topic with
+    /// this name.
     pub fn next_event(&self, detail_type: impl Into<String>, fault: EventFault) {
         lock(&self.0).events.push_back((detail_type.into(), fault));
     }
@@ -138,7 +147,7 @@ impl Faults {
             return state.calls.remove(at).map(|(_, _, fault)| fault);
         }
         let (random, rates) = state.seeded.as_mut()?;
-        draw_call(random, rates)
+        draw_call(random, state.by_service.get(service).unwrap_or(rates))
     }
 
     /// Decides what happens to one delivery of an event.
@@ -237,6 +246,14 @@ mod tests {
         faults.next("sqs", "SendMessage", Fault::Silent);
         faults.quiet();
         assert_eq!(faults.for_call("sqs", "SendMessage"), None, "neither the seed nor the script");
+    }
+
+    #[test]
+    fn a_service_can_have_rates_of_its_own() {
+        let faults = Faults::seeded(1, Rates::default());
+        faults.change_rates_of("codepipeline", Rates { throttle: 1000, ..Rates::default() });
+        assert_eq!(faults.for_call("codepipeline", "RollbackStage"), Some(Fault::Throttle));
+        assert_eq!(faults.for_call("sqs", "SendMessage"), None, "the others keep the general ones");
     }
 
     #[test]

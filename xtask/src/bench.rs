@@ -7,8 +7,10 @@ mod process;
 use crate::failure::Failure;
 use crate::step::{cargo, run as step};
 
-/// The name of the one that is no benchmark of criterion's.
+/// Cold starts: no benchmark of criterion's.
 const COLD: &str = "cold";
+/// The local AWS under load: built as it is run, in the everyday build.
+const LOCAL: &str = "local";
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -16,7 +18,8 @@ pub(crate) struct Arguments {
     /// A second or so each: shows that they run, and an order of magnitude
     #[arg(long)]
     quick: bool,
-    /// `cold` measures cold starts alone; anything else goes to the benchmarks: a filter, or criterion's own flags
+    /// `cold` measures cold starts alone, `local` the local AWS; anything else goes to the other benchmarks: a filter, or
+    /// criterion's own flags
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -25,10 +28,25 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { quick, rest } = arguments;
     // Also behind the name, where a flag would otherwise be criterion's.
-    if rest.first().is_some_and(|first| first == COLD) {
-        return cold::run(*quick || rest.iter().any(|word| word == "--quick"));
+    let quickly = *quick || rest.iter().any(|word| word == "--quick");
+    match rest.first().map(String::as_str) {
+        Some(COLD) => return cold::run(quickly),
+        Some(LOCAL) => return local(quickly),
+        _ => {}
     }
     let flags = quick.then_some("--quick").into_iter().chain(rest.iter().map(String::as_str));
     step("benchmarks", cargo().args(["bench", "--package", "pointsman-benches", "--benches", "--"]).args(flags))?;
-    if rest.is_empty() { cold::run(*quick) } else { Ok(()) }
+    if rest.is_empty() {
+        local(*quick)?;
+        cold::run(*quick)?;
+    }
+    Ok(())
+}
+
+/// Ten thousand executions, and fewer. With the whole workspace named, what it links is what the tests have built.
+fn local(quick: bool) -> Result<(), Failure> {
+    let workspace = ["bench", "--profile", "dev", "--workspace", "--exclude", "pointsman-benches"];
+    let mut command = cargo();
+    command.args(workspace).args(["--bench", "pipelines", "--"]).args(quick.then_some("--quick"));
+    step("the local AWS under load", &mut command)
 }

@@ -4,6 +4,7 @@ use super::delivery::{Delivery, Notification};
 use super::message::{self, Message};
 use super::{State, arn, filter, invalid, no_topic};
 use crate::aws::{Aws, Call, Failure};
+use crate::faults::EventFault;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -81,8 +82,27 @@ impl State {
                 dead_letters: known.dead_letters(),
             })
             .collect();
-        self.deliveries.extend(deliveries);
+        let due = deliveries.into_iter().flat_map(|delivery| as_it_goes(aws, delivery));
+        self.deliveries.extend(due);
         id
+    }
+}
+
+/// What becomes of one delivery: as it should be, or as the account's faults say. SNS promises at least once, and no
+/// order. To the faults, its event is called by the topic's name.
+fn as_it_goes(aws: &Aws, delivery: Delivery) -> Vec<Delivery> {
+    let topic = delivery.notification.topic_arn.rsplit(':').next().unwrap_or_default();
+    match aws.faults().for_event(topic) {
+        None => vec![delivery],
+        Some(EventFault::Never) => {
+            tracing::debug!(topic, "a notification gets lost");
+            Vec::new()
+        }
+        Some(EventFault::Duplicate) => vec![delivery.clone(), delivery],
+        Some(EventFault::Delay(by)) => {
+            let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+            vec![Delivery { due: delivery.due.checked_add(by).unwrap_or(Timestamp::MAX), ..delivery }]
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::aws::wire::ANONYMOUS;
 use crate::aws::{ACCOUNT, Aws, Behaviour, Call, Failure, sqs};
 use crate::clock::Clock;
-use crate::faults::Faults;
+use crate::faults::{EventFault, Faults};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -358,4 +358,25 @@ async fn large_topics_have_no_mail() {
     ask(&aws, "SetTopicAttributes", size("1024"));
     ask(&aws, "Subscribe", alice);
     assert_eq!(refusal(&aws, "SetTopicAttributes", size("262145")), "InvalidParameter");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_may_come_twice_late_or_never() {
+    #[rustfmt::skip]
+    let cases = [
+        // fault, mails soon, mails in the end
+        (EventFault::Duplicate,                          2, 2),
+        (EventFault::Delay(Duration::from_secs(60)),     0, 1),
+        (EventFault::Never,                              0, 0),
+    ];
+    for (fault, soon, in_the_end) in cases {
+        let aws = account(false);
+        subscribe(&aws, "email", ALICE, json!({}));
+        aws.faults().next_event("shop", fault.clone());
+        ask(&aws, "Publish", json!({ "TopicArn": TOPIC, "Message": "x" }));
+        pass(&aws, 5_000).await;
+        assert_eq!(aws.sns().mail().len(), soon, "{fault:?}");
+        pass(&aws, 60_000).await;
+        assert_eq!(aws.sns().mail().len(), in_the_end, "{fault:?}");
+    }
 }
