@@ -141,6 +141,7 @@ fn without_an_account_each_outcome_has_its_exit_code() {
         (&["config", "check", SHOP],                     0,    "",                                "a good file"),
         (&["config", "check", wrong],                    1,    "",                                "a wrong one"),
         (&["config", "check", "nowhere.toml"],           2,    "nowhere.toml",                    "no file"),
+        (&["config", "check", SHOP, "--stack-region", "London"], 2, "eu-west-2",                  "no region"),
         (&["config", "schema"],                          0,    "",                                "it needs nothing"),
         (&["explain", "--config", SHOP, "--repository", "acme/shop", "--branch", "main"], 0, "",  "a file and a made-up change"),
         (&[],                                            2,    "Usage",                           "no command"),

@@ -30,6 +30,7 @@ pub use crate::domain::route::{On, RepositoryConfig, Route, Target, Trigger};
 pub use diff::{Change, ConfigChange, FieldChange, WhatChanged, diff};
 pub use problem::{Problem, ProblemSeverity};
 pub use schema::schema;
+pub use words::is_region;
 
 use problem::{Place, Problems};
 use routes::{Context, ReadRoute};

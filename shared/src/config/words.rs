@@ -180,7 +180,8 @@ fn is_login(text: &str) -> bool {
     is_made_of(text, 1, 39, b"-_") && !text.starts_with('-') && !text.ends_with('-')
 }
 
-fn is_region(text: &str) -> bool {
+/// Whether a text has the shape of an AWS region: `eu-west-2`.
+pub fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else { return false };
     let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
