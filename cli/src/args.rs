@@ -51,7 +51,7 @@ pub(crate) struct Globals {
     #[arg(hide_env_values = true)]
     pub(crate) aws_port: u16,
     /// The AWS region of Pointsman's stack; by default that of your AWS configuration
-    #[arg(long, global = true, env = "POINTSMAN_REGION", hide_env_values = true)]
+    #[arg(long, global = true, env = "POINTSMAN_REGION", hide_env_values = true, value_parser = region)]
     pub(crate) region: Option<String>,
     /// The state table
     #[arg(long, global = true, env = "POINTSMAN_TABLE", value_name = "NAME", default_value = "pointsman")]
@@ -73,6 +73,11 @@ pub(crate) struct Globals {
     #[arg(long, global = true, env = "POINTSMAN_ABSOLUTE", hide_env_values = true)]
     #[arg(action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
     pub(crate) absolute: bool,
+}
+
+/// A region as it is written: it ends up in hints that people paste.
+pub(crate) fn region(typed: &str) -> Result<String, String> {
+    if pointsman::config::is_region(typed) { Ok(typed.to_owned()) } else { Err("write it like eu-west-2".to_owned()) }
 }
 
 impl Globals {

@@ -52,7 +52,8 @@ pub(crate) fn finish(outcome: Result<Report, Failure>, globals: &Globals, around
     match outcome {
         Ok(report) => {
             report.notes.iter().for_each(|note| complain(&as_called(note, &command)));
-            let printed = if globals.json { report.json } else { lines(&as_called(&report.text, &command)) };
+            // A report holds what strangers wrote, and files as they were pushed: nothing is put in there.
+            let printed = if globals.json { report.json } else { lines(&report.text) };
             match print(&printed) {
                 Ok(()) if report.is_ok => ExitCode::SUCCESS,
                 Ok(()) => ExitCode::from(FAILED),

@@ -4,7 +4,7 @@
 //! off is never read. Older ones are removed.
 
 use crate::aws::Aws;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(2);
 const CURRENT: &str = "current";
 /// Who may look into it.
 const OWNER_ONLY: u32 = 0o700;
+/// The file that is locked by whoever uses the folder.
+const LOCK: &str = "lock";
 /// What the folders of saves begin with.
 const SAVE: &str = "save-";
 
@@ -23,6 +25,8 @@ const SAVE: &str = "save-";
 #[derive(Debug)]
 pub struct Data {
     folder: PathBuf,
+    /// Held for as long as this lives: two runners on one folder would write over one another.
+    _lock: File,
     last: u64,
     written: Option<u64>,
 }
@@ -31,10 +35,20 @@ impl Data {
     /// Opens `folder`, which is made if it is not there.
     ///
     /// # Errors
-    /// When it cannot be made, or holds something else.
+    /// When it cannot be made, holds something else, or is used by another runner.
     pub fn open(folder: &Path) -> io::Result<Self> {
+        if folder.exists() && !folder.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a folder"));
+        }
         // Secrets are in it as they are.
         DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(folder)?;
+        let lock = File::create(folder.join(LOCK))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::ResourceBusy, "another runner keeps its state here")
+            }
+            TryLockError::Error(error) => error,
+        })?;
         let last = match std::fs::read_to_string(folder.join(CURRENT)) {
             Ok(name) => number(name.trim()).ok_or_else(|| {
                 let sentence = format!("{} names no save: {name:?}", folder.join(CURRENT).display());
@@ -43,7 +57,7 @@ impl Data {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };
-        Ok(Self { folder: folder.to_owned(), last, written: None })
+        Ok(Self { folder: folder.to_owned(), _lock: lock, last, written: None })
     }
 
     /// The last whole save, if there is one.
@@ -162,6 +176,9 @@ mod tests {
         // What a killed process leaves: a save that was never named.
         std::fs::create_dir(scratch.0.join("save-3")).unwrap();
 
+        let busy = Data::open(&scratch.0).unwrap_err();
+        assert!(busy.to_string().contains("another runner"), "{busy}");
+        drop(data);
         let again = Data::open(&scratch.0).unwrap();
         let other = account();
         other.restore(&again.last().unwrap()).unwrap();
@@ -180,5 +197,7 @@ mod tests {
         std::fs::create_dir_all(&scratch.0).unwrap();
         std::fs::write(scratch.0.join(CURRENT), "../../etc").unwrap();
         assert!(Data::open(&scratch.0).unwrap_err().to_string().contains("names no save"));
+        let file = Data::open(&scratch.0.join(CURRENT)).unwrap_err();
+        assert_eq!(file.to_string(), "not a folder");
     }
 }

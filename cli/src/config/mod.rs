@@ -67,12 +67,8 @@ pub(crate) struct FileArgs {
     #[arg(default_value = "pointsman.toml")]
     file: String,
     /// The region of targets that name none: that of Pointsman's stack; by default the session's region
-    #[arg(long, value_name = "REGION", value_parser = region)]
+    #[arg(long, value_name = "REGION", value_parser = crate::args::region)]
     stack_region: Option<String>,
-}
-
-fn region(typed: &str) -> Result<String, String> {
-    if config::is_region(typed) { Ok(typed.to_owned()) } else { Err("write it like eu-west-2".to_owned()) }
 }
 
 /// Does what was asked.

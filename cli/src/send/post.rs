@@ -35,7 +35,8 @@ impl Posted {
 pub(super) async fn post(url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Posted, Failure> {
     let request = request(url, headers, body)?;
     let connector = connector(url);
-    let no_answer = |why: String| Failure::Refused(format!("{url} did not answer: {why}"));
+    let hint = if url.starts_with("http://127.0.0.1:") { "; is `cargo local` running?" } else { "" };
+    let no_answer = |why: String| Failure::Refused(format!("{url} did not answer: {why}{hint}"));
     let answering = async {
         let response = connector.call(request).await.map_err(|error| no_answer(causes(&error)))?;
         Ok(Posted { status: response.status().as_u16(), body: body_of(response).await.map_err(no_answer)? })

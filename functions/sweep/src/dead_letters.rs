@@ -40,6 +40,7 @@ async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
     in_turns(|| async {
         let known = app.engine.ledger.delivery(&change.delivery).await?;
         let failed = match known {
+            // One that is dead already is settled again below: the last time may have been cut off before that.
             Some(known) if known.value.status != Status::Received || known.value.is_dead => return Ok(()),
             Some(mut known) => {
                 known.value.is_dead = true;
@@ -61,8 +62,8 @@ async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
                 updated_at: now,
             }),
         };
-        app.engine.ledger.save(Writes::new().delivery(&failed)).await?;
-        app.engine.settle_delivery(&change.delivery, now).await
+        Ok(app.engine.ledger.save(Writes::new().delivery(&failed)).await?)
     })
-    .await
+    .await?;
+    app.engine.settle_delivery(&change.delivery, now).await
 }

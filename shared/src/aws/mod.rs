@@ -55,7 +55,8 @@ pub struct AwsConfig {
 
 impl AwsConfig {
     /// The configuration of a deployed function: its region and its role's credentials, as Lambda puts them into its
-    /// environment, and `AWS_ENDPOINT_URL` if it is set. There is nowhere else to look, so nothing that looks is linked.
+    /// environment, and `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT` if they are set. There
+    /// is nowhere else to look, so nothing that looks is linked; endpoints of single services are not read.
     ///
     /// # Errors
     /// [`Missing`].
@@ -71,12 +72,15 @@ impl AwsConfig {
             "Lambda",
         );
         let endpoint = set(lookup, "AWS_ENDPOINT_URL");
+        let is_true = |name| set(lookup, name).map(|value| value.eq_ignore_ascii_case("true"));
         let mut sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http_client(Trust::of(&region, endpoint.as_deref(), lookup)))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(Region::new(region));
-        sdk.set_endpoint_url(endpoint);
+        sdk.set_endpoint_url(endpoint)
+            .set_use_fips(is_true("AWS_USE_FIPS_ENDPOINT"))
+            .set_use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"));
         Ok(Self::of(sdk.build()))
     }
 
