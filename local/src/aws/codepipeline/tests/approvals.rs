@@ -169,3 +169,41 @@ async fn in_mode_parallel_the_state_shows_no_token() {
     assert_eq!(status(&aws, &ids[1]), "Succeeded", "the younger one overtakes");
     assert_eq!(status(&aws, &ids[0]), "InProgress");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_is_told_in_aws_s_own_words() {
+    let topic = "arn:aws:sns:us-east-1:123456789012:asked";
+    let mut declared = with_approval();
+    declared["stages"][1]["actions"][0]["configuration"] =
+        json!({ "NotificationArn": topic, "CustomData": "look twice", "ExternalEntityLink": "https://example.com" });
+    let aws = account(Behaviour::default());
+    lay_down(&aws, declared.clone(), json!(null));
+    let lost = start(&aws);
+    pass(&aws, 2_000).await;
+    assert_eq!(status(&aws, &lost), "Failed", "there is no such topic");
+
+    aws.ask("sns", HOME, "CreateTopic", json!({ "Name": "asked" })).unwrap();
+    let email = json!({ "TopicArn": topic, "Protocol": "email", "Endpoint": "ada@example.com" });
+    aws.ask("sns", HOME, "Subscribe", email).unwrap();
+    start(&aws);
+    pass(&aws, 2_000).await;
+    let mails = aws.sns().mail();
+    let mail = mails.last().unwrap();
+    assert_eq!(mail.subject, "APPROVAL NEEDED: AWS CodePipeline shop for action Ask");
+    let message: Value = serde_json::Deserializer::from_str(&mail.body).into_iter().next().unwrap().unwrap();
+    let token = token(&aws).unwrap();
+    let home = "https://console.aws.amazon.com/codepipeline/home?region=us-east-1#/view/shop";
+    // Seven days after 12:00:02, without seconds; and no execution id anywhere.
+    let expected = json!({
+        "region": "us-east-1",
+        "consoleLink": home,
+        "approval": {
+            "pipelineName": "shop", "stageName": "Approve", "actionName": "Ask", "token": token,
+            "expires": "2026-09-07T12:00Z",
+            "externalEntityLink": "https://example.com",
+            "approvalReviewLink": format!("{home}/Approve/Ask/approve/{token}"),
+            "customData": "look twice",
+        },
+    });
+    assert_eq!(message, expected);
+}
