@@ -1,0 +1,1 @@
+//! `approve`: shows what would go live, takes a vote, and answers CodePipeline once.

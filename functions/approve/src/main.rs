@@ -1,0 +1,3 @@
+//! The wiring of `approve`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! `gate`: opens an approval and asks the people that its policy names.

@@ -1,0 +1,3 @@
+//! The wiring of `gate`.
+
+fn main() {}
