@@ -8,6 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SharedTimeSource;
 use pointsman::aws::AwsConfig;
+use pointsman::random::Random;
 use pointsman::settings::{Lookup, Missing};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -41,6 +42,7 @@ pub type Reaper = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
 #[derive(Clone)]
 pub struct Fleet {
     aws: Aws,
+    random: Random,
     reaper: Option<Reaper>,
     generation: Arc<Mutex<u64>>,
 }
@@ -52,9 +54,9 @@ impl std::fmt::Debug for Fleet {
 }
 
 impl Fleet {
-    /// Functions that run in `aws`; `reaper` kills some of them half way.
-    pub fn new(aws: &Aws, reaper: Option<Reaper>) -> Self {
-        Self { aws: aws.clone(), reaper, generation: Arc::default() }
+    /// Functions that run in `aws` and draw from `random`; `reaper` kills some of them half way.
+    pub fn new(aws: &Aws, random: Random, reaper: Option<Reaper>) -> Self {
+        Self { aws: aws.clone(), random, reaper, generation: Arc::default() }
     }
 
     /// Makes the next invocation of every function a cold start.
@@ -72,7 +74,7 @@ impl Fleet {
             .time_source(SharedTimeSource::new(self.aws.clock()))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .build();
-        AwsConfig::emulated(sdk, "local")
+        AwsConfig::emulated(sdk, "local", self.random.clone())
     }
 
     /// The handler of one of Pointsman's functions.

@@ -1,6 +1,7 @@
 //! `cargo local`: Pointsman and all of AWS in one process.
 
 use clap::{Parser, ValueEnum};
+use pointsman::random::Random;
 use pointsman_local::aws::wire::router as aws_router;
 use pointsman_local::aws::{Behaviour, Pace};
 use pointsman_local::clock::Clock;
@@ -124,10 +125,11 @@ fn options(arguments: &Arguments) -> Result<Options, Box<dyn std::error::Error>>
             (text, path.display().to_string(), pipelines_in(&beside)?)
         }
     };
-    // Identifiers need not be secret here, but two runs should not hand out the same.
+    // AWS's identifiers need not be secret here, but two runs should not hand out the same. What lets somebody vote must be.
     let seed = u64::try_from(Clock::real().now().as_nanosecond() & i128::from(u64::MAX)).unwrap_or(1);
     let behaviour = Behaviour { pace, strict: arguments.strict, ..Behaviour::default() };
-    Ok(Options { behaviour, seed, secret, config: Some(config), config_name, pipelines, ..Options::default() })
+    let (random, config) = (Some(Random::system()), Some(config));
+    Ok(Options { behaviour, seed, random, secret, config, config_name, pipelines, ..Options::default() })
 }
 
 /// Every CreatePipeline JSON file of a folder, by name; none when there is no such folder.

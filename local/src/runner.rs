@@ -10,6 +10,7 @@ use crate::wiring::{Wired, WiringError, lay_down};
 use base64::Engine as _;
 use pointsman::config::{self, Problem};
 use pointsman::ledger::{Ledger, LedgerError, Publication};
+use pointsman::random::Random;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub struct Options {
     pub faults: Faults,
     /// Decides every identifier.
     pub seed: u64,
+    /// Where the functions draw what nobody may guess; `None` draws it from the seed, so that the same seed replays.
+    pub random: Option<Random>,
     /// The webhook secret.
     pub secret: String,
     /// The configuration's text; `None` publishes none.
@@ -53,6 +56,7 @@ impl Default for Options {
             behaviour: Behaviour::default(),
             faults: Faults::none(),
             seed: 1,
+            random: None,
             secret: DEFAULT_SECRET.to_owned(),
             config: Some(DEFAULT_CONFIG.to_owned()),
             config_name: "examples/shop/pointsman.toml".to_owned(),
@@ -115,12 +119,13 @@ impl Local {
     /// # Errors
     /// [`StartError`].
     pub async fn start(clock: Clock, options: Options) -> Result<Self, StartError> {
-        let Options { behaviour, faults, seed, secret, config, config_name, pipelines, reaper, resume_from } = options;
+        let Options { behaviour, faults, seed, secret, config, config_name, pipelines, resume_from, .. } = options;
         let aws = Aws::new(clock, behaviour, faults, seed).map_err(|failure| StartError::Account(failure.message))?;
         if let Some(folder) = resume_from {
             aws.restore(&folder).map_err(|error| StartError::Saved { folder, error })?;
         }
-        let fleet = Fleet::new(&aws, reaper);
+        let random = options.random.unwrap_or_else(|| Random::seeded(seed));
+        let fleet = Fleet::new(&aws, random, options.reaper);
         let template = Template::read(TEMPLATE, STACK, REGION, ACCOUNT).map_err(WiringError::from)?;
         let wired = lay_down(&aws, &template, &fleet, &|_| secret.clone())?;
         let mut local = Self { aws, fleet, wired, warnings: Vec::new() };

@@ -7,6 +7,7 @@ pub mod domain;
 pub mod github;
 #[cfg(feature = "ledger")]
 pub mod ledger;
+pub mod random;
 #[cfg(feature = "targets")]
 pub mod run;
 pub mod settings;

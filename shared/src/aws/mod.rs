@@ -19,6 +19,7 @@ pub mod sts;
 pub mod targets;
 mod trust;
 
+use crate::random::Random;
 use crate::settings::{Lookup, Missing, required};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -44,13 +45,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the SDK tries a call that may be repeated.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// What every client is built from: region, credentials, HTTP client and clock.
+/// What every client is built from: region, credentials, HTTP client and clock. And what a function takes from outside
+/// beside the time: randomness.
 #[derive(Debug, Clone)]
 pub struct AwsConfig {
     /// The SDK's part.
     pub sdk: SdkConfig,
     /// The retry quota's name. The SDK's default is shared by the whole process; a simulation needs its own.
     pub retry_partition: Option<RetryPartition>,
+    /// Where whatever nobody may guess is drawn from.
+    pub random: Random,
 }
 
 impl AwsConfig {
@@ -84,21 +88,21 @@ impl AwsConfig {
         Ok(Self::of(sdk.build()))
     }
 
-    /// The configuration of whatever account `sdk` names, with our bounds.
+    /// The configuration of whatever account `sdk` names, with our bounds and the operating system's randomness.
     pub fn of(sdk: SdkConfig) -> Self {
-        Self { sdk: bounded(sdk), retry_partition: None }
+        Self { sdk: bounded(sdk), retry_partition: None, random: Random::system() }
     }
 
     /// The configuration of an emulated account.
-    pub fn emulated(sdk: SdkConfig, retry_partition: &'static str) -> Self {
-        Self { sdk: bounded(sdk), retry_partition: Some(RetryPartition::custom(retry_partition).build()) }
+    pub fn emulated(sdk: SdkConfig, retry_partition: &'static str, random: Random) -> Self {
+        Self { sdk: bounded(sdk), retry_partition: Some(RetryPartition::custom(retry_partition).build()), random }
     }
 
     /// The same in another region.
     #[must_use]
     pub fn in_region(&self, region: &str) -> Self {
         let sdk = self.sdk.to_builder().region(Region::new(region.to_owned())).build();
-        Self { sdk, retry_partition: self.retry_partition.clone() }
+        Self { sdk, retry_partition: self.retry_partition.clone(), random: self.random.clone() }
     }
 
     /// The region's name; empty when none is configured.
