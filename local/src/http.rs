@@ -7,7 +7,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// How much of a body is read before the connection is given up, in bytes. What is over the function's own bound is
 /// read and thrown away up to here: a client that is cut off while it still writes sees a reset, not the status.
@@ -37,18 +36,18 @@ async fn answer(local: &Local, method: &Method, path: &str, headers: &HeaderMap,
     match local.http(method.as_str(), path, &pairs.collect::<Vec<_>>(), &body).await {
         Some(Ok(answer)) => of_function(&answer),
         Some(Err(why)) => {
-            tracing::error!(path, why, "the function failed");
+            // The path may hold a link, which lets whoever reads the log vote.
+            let resource = local.wired.api.route(method.as_str(), path).map(|route| route.path.as_str());
+            tracing::error!(resource, why, "the function failed");
             // API Gateway's own answer to a function that fails.
             plain(StatusCode::BAD_GATEWAY, &json!({ "message": "Internal server error" }))
         }
         None => {
-            let routes = local.wired.routes.iter().filter(|route| route.path == path);
-            match routes.map(|route| route.method.as_str()).collect::<BTreeSet<_>>() {
-                none if none.is_empty() => {
-                    plain(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing here; try POST /webhook" }))
-                }
-                methods => not_allowed(&methods.into_iter().collect::<Vec<_>>().join(", ")),
+            let methods: Vec<_> = local.wired.api.methods(path).into_iter().collect();
+            if methods.is_empty() {
+                return plain(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing here; try POST /webhook" }));
             }
+            not_allowed(&methods.join(", "))
         }
     }
 }
@@ -69,13 +68,25 @@ fn of_function(answer: &Value) -> Response {
     *response.status_mut() =
         status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::BAD_GATEWAY);
     for (name, value) in answer["headers"].as_object().into_iter().flatten() {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        let value = HeaderValue::from_str(value.as_str().unwrap_or_default());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            response.headers_mut().insert(name, value);
-        }
+        add_header(&mut response, name, value);
+    }
+    for (name, values) in answer["multiValueHeaders"].as_object().into_iter().flatten() {
+        values.as_array().into_iter().flatten().for_each(|value| add_header(&mut response, name, value));
     }
     response
+}
+
+/// Adds a header, once: the two maps of an answer are made one, and what stands in both counts as one.
+///
+/// Source: the API Gateway developer guide, "Output format of a Lambda function for proxy integration".
+fn add_header(response: &mut Response, name: &str, value: &Value) {
+    let name = HeaderName::from_bytes(name.as_bytes());
+    let value = HeaderValue::from_str(value.as_str().unwrap_or_default());
+    if let (Ok(name), Ok(value)) = (name, value)
+        && !response.headers().get_all(&name).iter().any(|known| *known == value)
+    {
+        response.headers_mut().append(name, value);
+    }
 }
 
 fn plain(status: StatusCode, body: &Value) -> Response {

@@ -3,6 +3,7 @@
 //! `aws` emulates the services at the wire, so that the code under test is the code that is deployed, the
 //! SDK's retries included. `wiring` reads `template.yaml`. Nothing here is part of what is deployed.
 
+pub mod api;
 pub mod aws;
 pub mod clock;
 pub mod data;

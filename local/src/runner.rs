@@ -1,5 +1,6 @@
 //! Everything at once: an account, Pointsman laid down in it from `template.yaml`, a configuration, its pipelines.
 
+use crate::api::HttpRequest;
 use crate::aws::{ACCOUNT, Aws, Behaviour, Failure};
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -7,11 +8,10 @@ use crate::functions::{Fleet, Reaper};
 use crate::pipelines;
 use crate::template::Template;
 use crate::wiring::{Wired, WiringError, lay_down};
-use base64::Engine as _;
 use pointsman::config::{self, Problem};
 use pointsman::ledger::{Ledger, LedgerError, Publication};
 use pointsman::random::Random;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -185,7 +185,8 @@ impl Local {
         self.aws.run().await;
     }
 
-    /// Sends one HTTP request through the API, as API Gateway would hand it over. `None`: no such route.
+    /// Sends one HTTP request through the API, as API Gateway would hand it over, and answers what the function does. `path`
+    /// is as a client sends it. An answer to HEAD has no body. `None`: no such route.
     pub async fn http(
         &self,
         method: &str,
@@ -193,40 +194,19 @@ impl Local {
         headers: &[(String, Vec<u8>)],
         body: &[u8],
     ) -> Option<Result<Value, String>> {
-        let route = self.wired.routes.iter().find(|route| route.path == path && route.method == method)?;
-        let event = proxy_event(&self.aws.uuid(), method, path, headers, body);
-        Some(self.aws.lambda().invoke(&self.aws, &route.function, event).await)
+        let route = self.wired.api.route(method, path)?;
+        let event = route.event(&self.aws.uuid(), &HttpRequest { method, path, headers, body });
+        let mut answer = self.aws.lambda().invoke(&self.aws, &route.function, event).await;
+        if method == "HEAD"
+            && let Ok(Value::Object(answer)) = &mut answer
+        {
+            answer.remove("body");
+        }
+        Some(answer)
     }
 }
 
 fn name_of(given: &Value) -> Option<String> {
     let declaration = given.get("pipeline").unwrap_or(given);
     Some(declaration.get("name")?.as_str()?.to_owned())
-}
-
-/// A request as API Gateway's REST API hands it to a function. Every media type is binary (the template says so), so
-/// every body is base64.
-fn proxy_event(request_id: &str, method: &str, path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) -> Value {
-    let mut single = Map::new();
-    let mut multi: Map<String, Value> = Map::new();
-    for (name, value) in headers {
-        let text = String::from_utf8_lossy(value).into_owned();
-        single.insert(name.clone(), text.clone().into());
-        if let Value::Array(all) = multi.entry(name.clone()).or_insert_with(|| json!([])) {
-            all.push(text.into());
-        }
-    }
-    json!({
-        "resource": path, "path": path, "httpMethod": method,
-        "headers": single, "multiValueHeaders": multi,
-        "queryStringParameters": null, "multiValueQueryStringParameters": null,
-        "pathParameters": null, "stageVariables": null,
-        "requestContext": {
-            "accountId": ACCOUNT, "apiId": "local", "requestId": request_id, "stage": "live",
-            "httpMethod": method, "path": path, "resourcePath": path, "protocol": "HTTP/1.1",
-            "identity": { "sourceIp": "127.0.0.1" },
-        },
-        "body": base64::engine::general_purpose::STANDARD.encode(body),
-        "isBase64Encoded": true,
-    })
 }

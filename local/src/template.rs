@@ -128,13 +128,16 @@ pub(crate) struct Resource {
 pub struct Template {
     root: Node,
     pub(crate) resources: BTreeMap<String, Resource>,
+    /// Parameters that do not take their default.
+    parameters: BTreeMap<String, String>,
     stack: String,
     region: String,
     account: String,
 }
 
 impl Template {
-    /// Reads a template as the stack `stack` in `region` of `account`. Parameters take their defaults.
+    /// Reads a template as the stack `stack` in `region` of `account`. Parameters take their defaults, but for those that
+    /// [`Template::with_parameter`] gives.
     ///
     /// # Errors
     /// [`TemplateError`] when it is not YAML, or has no resources.
@@ -152,7 +155,17 @@ impl Template {
             return Err(wrong(root.line, "the template has no resources"));
         }
         let (stack, region, account) = (stack.to_owned(), region.to_owned(), account.to_owned());
-        Ok(Self { root, resources, stack, region, account })
+        Ok(Self { root, resources, parameters: BTreeMap::new(), stack, region, account })
+    }
+
+    /// The template with `value` for a parameter, instead of its default. What the parameter allows is not checked.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when it has no such parameter.
+    pub fn with_parameter(mut self, name: &str, value: &str) -> Result<Self, TemplateError> {
+        self.root.at(&["Parameters", name]).ok_or_else(|| wrong(0, format!("no parameter {name}")))?;
+        self.parameters.insert(name.to_owned(), value.to_owned());
+        Ok(self)
     }
 
     /// The region that the stack is in.
@@ -283,6 +296,9 @@ impl Template {
     fn reference(&self, name: &str, line: usize) -> Result<Value, TemplateError> {
         if let Some(value) = self.pseudo(name) {
             return Ok(value.into());
+        }
+        if let Some(given) = self.parameters.get(name) {
+            return Ok(given.as_str().into());
         }
         if let Some(parameter) = self.root.at(&["Parameters", name]) {
             let default = parameter.get("Default");
@@ -420,6 +436,15 @@ Resources:
         for (yaml, expected, why) in cases {
             assert_eq!(resolved(yaml), Ok(expected), "{why}: {yaml}");
         }
+    }
+
+    #[test]
+    fn a_parameter_that_is_given_goes_before_its_default() {
+        let template = Template::read(TEMPLATE, "stack", "us-east-1", "123456789012").unwrap();
+        let given = template.clone().with_parameter("Topic", "arn").unwrap();
+        assert_eq!(given.reference("Topic", 1), Ok(json!("arn")));
+        assert_eq!((template.condition("HasTopic", 1), given.condition("HasTopic", 1)), (Ok(false), Ok(true)));
+        assert_eq!(template.with_parameter("Tpoic", "arn").unwrap_err().message, "no parameter Tpoic");
     }
 
     #[test]

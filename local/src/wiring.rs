@@ -1,8 +1,9 @@
-//! Lays `template.yaml` down in an account: tables, queues, secrets, functions, and which event reaches which.
+//! Lays `template.yaml` down in an account: tables, queues, topics, secrets, functions, and which event reaches which.
 //!
 //! Nothing of the wiring is written a second time here. What the template names and this account cannot do is an
 //! error, but for the kinds in [`PASSED_OVER`], which change nothing that could be seen locally.
 
+use crate::api::{HttpApi, HttpRoute};
 use crate::aws::lambda::{AsyncSettings, QueueMapping};
 use crate::aws::{Aws, Failure};
 use crate::functions::{Fleet, Function, Unknown};
@@ -12,10 +13,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Resources without an effect here: permissions are not evaluated, and logs and alarms have no service yet.
-const PASSED_OVER: [&str; 5] = [
+const PASSED_OVER: [&str; 6] = [
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
     "AWS::CloudWatch::Alarm",
+    "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
     "AWS::Serverless::Api",
 ];
@@ -44,23 +46,12 @@ pub enum WiringError {
     },
 }
 
-/// A route of the HTTP API: which function answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpRoute {
-    /// `/webhook`
-    pub path: String,
-    /// `POST`
-    pub method: String,
-    /// The function's name.
-    pub function: String,
-}
-
 /// What became of a template.
 #[derive(Debug, Clone, Default)]
 pub struct Wired {
     /// The HTTP API.
-    pub routes: Vec<HttpRoute>,
-    /// Names by logical name: of tables, queues, secrets and functions.
+    pub api: HttpApi,
+    /// Names by logical name: of tables, queues, topics, secrets and functions.
     pub names: BTreeMap<String, String>,
 }
 
@@ -108,6 +99,7 @@ impl Laying<'_> {
             (Pass::Stores, "AWS::DynamoDB::Table") => self.table(),
             (Pass::Stores, "AWS::SQS::Queue") => self.queue(),
             (Pass::Links, "AWS::SQS::Queue") => self.redrive(),
+            (Pass::Stores, "AWS::SNS::Topic") => self.topic(),
             (Pass::Stores, "AWS::SecretsManager::Secret") => self.secret(&secrets(self.logical)),
             (Pass::Functions, "AWS::Serverless::Function") => self.function(),
             (Pass::Stores, kind) if !PASSED_OVER.contains(&kind) && kind != "AWS::Serverless::Function" => {
@@ -186,6 +178,12 @@ impl Laying<'_> {
         let url = crate::aws::sqs::url(self.template.region(), &self.template.name_of(self.logical)?);
         let attributes = json!({ "RedrivePolicy": policy.to_string() });
         self.ask("sqs", "SetQueueAttributes", json!({ "QueueUrl": url, "Attributes": attributes })).map(drop)
+    }
+
+    /// One that is there already is answered with its ARN.
+    fn topic(&mut self) -> Result<(), WiringError> {
+        let name = self.name()?;
+        self.ask("sns", "CreateTopic", json!({ "Name": name })).map(drop)
     }
 
     fn secret(&mut self, text: &str) -> Result<(), WiringError> {
@@ -284,8 +282,13 @@ impl Laying<'_> {
             "Api" => {
                 let text = |name: &str| properties[name].as_str().unwrap_or_default().to_owned();
                 let (path, method) = (text("Path"), text("Method").to_ascii_uppercase());
-                self.wired.routes.push(HttpRoute { path, method, function: function.to_owned() });
+                self.wired.api.add(HttpRoute { path, method, function: function.to_owned() });
                 Ok(())
+            }
+            "SNS" => {
+                let endpoint = crate::aws::lambda::arn(self.template.region(), function);
+                let input = json!({ "TopicArn": properties["Topic"], "Protocol": "lambda", "Endpoint": endpoint });
+                self.ask("sns", "Subscribe", input).map(drop)
             }
             "SQS" => self.queue_event(function, &properties),
             "EventBridgeRule" => {
