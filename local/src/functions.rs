@@ -104,6 +104,20 @@ impl Fleet {
                     boxed(async move { write(&handle(&app, &read(event)?).await.map_err(text)?) })
                 })?
             }
+            "gate" => {
+                use pointsman_gate::{App, Settings, handle};
+                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
+                self.laid_down(function, Settings::read, start, |app, event, _| {
+                    boxed(async move { write(&handle(&app, &event).await.map_err(text)?) })
+                })?
+            }
+            "approve" => {
+                use pointsman_approve::{App, Settings, handle};
+                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
+                self.laid_down(function, Settings::read, start, |app, event, _| {
+                    boxed(async move { write(&handle(&app, &read(event)?).await) })
+                })?
+            }
             "sweep" => {
                 use pointsman_sweep::{App, Settings, handle};
                 let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });

@@ -95,3 +95,78 @@ fn plain(status: StatusCode, body: &Value) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::lambda::{Answer, Invocation};
+    use crate::clock::Clock;
+    use crate::runner::Options;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const LINK: &str = "/approvals/q0b2l4Yv";
+
+    /// A runner whose pages are answered with `answer`.
+    async fn answering(answer: Result<Value, String>) -> Local {
+        let local = Local::start(Clock::real(), Options { config: None, ..Options::default() }).await.unwrap();
+        let handler = move |_: Value, _: Invocation| -> Answer {
+            let answer = answer.clone();
+            Box::pin(async { answer })
+        };
+        local.aws.lambda().register("pointsman-ApproveFunction", Arc::new(handler), Duration::from_secs(3));
+        local
+    }
+
+    async fn ask(local: &Local, method: Method, path: &str) -> (u16, HeaderMap, String) {
+        let response = answer(local, &method, path, &HeaderMap::new(), Bytes::new()).await;
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, READ_BYTES_MAX).await.unwrap();
+        (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_is_answered_as_its_function_says() {
+        let page = json!({
+            "statusCode": 200, "body": "<form>",
+            "headers": { "Content-Type": "text/html", "X-Once": "1" },
+            "multiValueHeaders": { "content-type": ["text/html"], "set-cookie": ["a=1", "b=2"], "bad name": ["x"] },
+        });
+        let local = answering(Ok(page)).await;
+        let (status, headers, body) = ask(&local, Method::GET, LINK).await;
+        assert_eq!((status, body.as_str()), (200, "<form>"));
+        let all = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        #[rustfmt::skip]
+        let cases: [(&str, &[&str], &str); 3] = [
+            ("content-type", &["text/html"],  "in both maps, and said once"),
+            ("x-once",       &["1"],          "in the one"),
+            ("set-cookie",   &["a=1", "b=2"], "in the other, each of them"),
+        ];
+        for (name, expected, why) in cases {
+            assert_eq!(all(name), expected, "{name}: {why}");
+        }
+        assert_eq!(headers.len(), 4, "what is no header is left out");
+        let (status, with_head, body) = ask(&local, Method::HEAD, LINK).await;
+        assert_eq!((status, with_head, body.as_str()), (200, headers, ""), "HEAD says the same without a body");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_has_no_page_is_refused() {
+        let local = answering(Err("it broke".to_owned())).await;
+        #[rustfmt::skip]
+        let cases = [
+            (Method::GET,    LINK,            502, "the function failed"),
+            (Method::DELETE, LINK,            502, "every method goes to it"),
+            (Method::GET,    "/approvals/",   404, "no link"),
+            (Method::GET,    "/approvals/a/b", 404, "more than a link"),
+            (Method::GET,    "/nothing",      404, "no such path"),
+            (Method::GET,    "/webhook",      405, "another method"),
+        ];
+        for (method, path, expected, why) in cases {
+            let (status, headers, body) = ask(&local, method, path).await;
+            assert_eq!(status, expected, "{why}");
+            assert!(!body.contains("broke"), "{why}: {body}");
+            assert_eq!(headers.get(header::ALLOW).is_some(), expected == 405, "{why}");
+        }
+    }
+}

@@ -76,7 +76,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let listener = listen(arguments.port).await?;
     let aws_listener = listen(arguments.aws_port).await?;
     let resume_from = data.as_ref().and_then(Data::last);
-    let local = Local::start(Clock::real(), Options { resume_from, ..options(&arguments)? }).await?;
+    let base_url = format!("http://{}", listener.local_addr()?);
+    let options = Options { resume_from, base_url, ..options(&arguments)? };
+    let local = Local::start(Clock::real(), options).await?;
     greet(&local, listener.local_addr()?, aws_listener.local_addr()?);
     // Whoever reads the output may have gone: that is no reason to stop.
     local.aws.sns().on_mail(|mail| drop(writeln!(std::io::stdout(), "{mail}")));

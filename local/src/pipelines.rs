@@ -13,11 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 const UNSET: &str = "unset";
 
 /// Makes every pipeline and project that `config` names, except the pipelines in `given`. One that is there already,
-/// from a save, stays as it is.
+/// from a save, stays as it is. Approvals tell `topic`, an ARN, where the pipeline is in its region.
 ///
 /// # Errors
 /// The first refusal, by the name of what was refused.
-pub fn make_named(aws: &Aws, config: &Config, given: &BTreeSet<String>) -> Result<(), (String, Failure)> {
+pub fn make_named(
+    aws: &Aws,
+    config: &Config,
+    given: &BTreeSet<String>,
+    topic: Option<&str>,
+) -> Result<(), (String, Failure)> {
     let mut pipelines: BTreeMap<(String, String), Vec<&Route>> = BTreeMap::new();
     for route in &config.routes {
         match &route.target {
@@ -37,7 +42,9 @@ pub fn make_named(aws: &Aws, config: &Config, given: &BTreeSet<String>) -> Resul
         for (deploy, _) in deploys_of(config, &region, &name) {
             make_place(aws, deploy).map_err(|why| (name.clone(), why))?;
         }
-        let declaration = declaration(config, &region, &name, &routes);
+        // CodePipeline takes a topic of its own region only.
+        let topic = topic.filter(|arn| arn.split(':').nth(3) == Some(region.as_str()));
+        let declaration = declaration(config, &region, &name, &routes, topic);
         lay_down(aws, &region, declaration, Value::Null).map_err(|why| (name, why))?;
     }
     Ok(())
@@ -91,7 +98,7 @@ fn make_repository(aws: &Aws, region: &str, name: &str) {
     }
 }
 
-fn declaration(config: &Config, region: &str, name: &str, routes: &[&Route]) -> Value {
+fn declaration(config: &Config, region: &str, name: &str, routes: &[&Route], topic: Option<&str>) -> Value {
     let source_action = routes.iter().find_map(|route| match &route.target {
         Target::Pipeline { source_action, .. } => source_action.clone(),
         Target::Build { .. } | Target::Workflow { .. } => None,
@@ -101,7 +108,8 @@ fn declaration(config: &Config, region: &str, name: &str, routes: &[&Route]) -> 
     let needs_approval =
         deploys.iter().any(|(_, asks)| *asks) || routes.iter().any(|route| route.environment_has_approval);
     if needs_approval {
-        stages.push(json!({ "name": "Approve", "actions": [action("Approve", "Approval", "Manual", json!({}))] }));
+        let configuration = topic.map_or_else(|| json!({}), |arn| json!({ "NotificationArn": arn }));
+        stages.push(json!({ "name": "Approve", "actions": [action("Approve", "Approval", "Manual", configuration)] }));
     }
     let mut regions = BTreeSet::from([region.to_owned()]);
     for (deploy, _) in &deploys {

@@ -21,6 +21,8 @@ pub const TEMPLATE: &str = include_str!("../../template.yaml");
 pub const DEFAULT_CONFIG: &str = include_str!("../../examples/shop/pointsman.toml");
 /// The webhook secret when none is given.
 pub const DEFAULT_SECRET: &str = "local-webhook-secret";
+/// Where the service's own HTTP routes are when nobody says where.
+pub const DEFAULT_BASE_URL: &str = "http://127.0.0.1:3000";
 /// The stack's name: tables and queues are named after it.
 pub const STACK: &str = "pointsman";
 /// Where the stack is.
@@ -36,6 +38,8 @@ pub struct Options {
     pub seed: u64,
     /// Where the functions draw what nobody may guess; `None` draws it from the seed, so that the same seed replays.
     pub random: Option<Random>,
+    /// Where the service's own HTTP routes are, without a slash at the end: the template's parameter `BaseUrl`.
+    pub base_url: String,
     /// The webhook secret.
     pub secret: String,
     /// The configuration's text; `None` publishes none.
@@ -57,6 +61,7 @@ impl Default for Options {
             faults: Faults::none(),
             seed: 1,
             random: None,
+            base_url: DEFAULT_BASE_URL.to_owned(),
             secret: DEFAULT_SECRET.to_owned(),
             config: Some(DEFAULT_CONFIG.to_owned()),
             config_name: "examples/shop/pointsman.toml".to_owned(),
@@ -126,7 +131,9 @@ impl Local {
         }
         let random = options.random.unwrap_or_else(|| Random::seeded(seed));
         let fleet = Fleet::new(&aws, random, options.reaper);
-        let template = Template::read(TEMPLATE, STACK, REGION, ACCOUNT).map_err(WiringError::from)?;
+        let template = Template::read(TEMPLATE, STACK, REGION, ACCOUNT)
+            .and_then(|template| template.with_parameter("BaseUrl", &options.base_url))
+            .map_err(WiringError::from)?;
         let wired = lay_down(&aws, &template, &fleet, &|_| secret.clone())?;
         let mut local = Self { aws, fleet, wired, warnings: Vec::new() };
         let given: BTreeSet<String> = pipelines.iter().filter_map(name_of).collect();
@@ -158,7 +165,8 @@ impl Local {
         let lines = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
         let checked = config::parse(text, name, REGION).map_err(|all| StartError::Config(lines(all).join("\n")))?;
         let config = checked.config;
-        pipelines::make_named(&self.aws, &config, given)
+        let topic = self.wired.names.get("ApprovalsAsked").map(|name| format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}"));
+        pipelines::make_named(&self.aws, &config, given, topic.as_deref())
             .map_err(|(name, failure)| StartError::Pipeline { name, failure })?;
         self.warnings = lines(checked.warnings);
         let ledger = self.ledger();

@@ -205,7 +205,7 @@ def builds(checks, codebuild):
 def wiring(checks, aws):
     with checks.check("the rules are there, and each has a target"):
         rules = aws["events"].list_rules(NamePrefix="pointsman-")["Rules"]
-        equal(len(rules), 4)
+        equal(len(rules), 8)
         for rule in rules:
             (target,) = aws["events"].list_targets_by_rule(Rule=rule["Name"])["Targets"]
             assert target["Arn"].startswith(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"), target

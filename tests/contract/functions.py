@@ -22,7 +22,7 @@ from harness import ACCOUNT, EVENTS, REGION, ROOT, Checks, equal, post, runner, 
 
 # A cold build of the functions is part of the first answer, in seconds.
 BUILD_SECONDS = 1200
-FUNCTIONS = ["webhook", "dispatch", "record", "sweep"]
+FUNCTIONS = ["webhook", "dispatch", "record", "gate", "approve", "sweep"]
 SECRET = b"local-webhook-secret"
 DEADLINE = pathlib.Path(__file__).with_name("deadline.py")
 
@@ -36,6 +36,8 @@ def main():
             body = webhook(checks, sqs, queue, invoke)
             dispatch(checks, local.client("dynamodb"), invoke, body)
             record(checks, local.client("dynamodb"), local.client("codepipeline"), invoke)
+            gate(checks, invoke)
+            approve(checks, invoke)
             sweep(checks, invoke)
     checks.end()
 
@@ -53,6 +55,8 @@ def settings(endpoint, queue):
         "POINTSMAN_STARTER_ROLES": "pointsman-DispatchRole,pointsman-SweepRole",
         "POINTSMAN_WEBHOOK_SECRET_ID": "pointsman/github-webhook",
         "POINTSMAN_CHANGES_QUEUE_URL": queue,
+        "POINTSMAN_BASE_URL": "http://127.0.0.1:3000",
+        "POINTSMAN_APPROVER_TOPICS": f"arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-approver-",
         "POINTSMAN_DEAD_LETTERS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/pointsman-changes-dead.fifo",
     }
 
@@ -175,6 +179,22 @@ def record(checks, dynamodb, codepipeline, invoke):
     for name in ["codepipeline-stage", "codepipeline-action", "codebuild-build", "ecr-push"]:
         with checks.check(f"record takes {name}"):
             equal(invoke("record", json.loads((EVENTS / f"{name}.json").read_text()))[0], 200)
+
+
+def gate(checks, invoke):
+    for name in ["approval-started", "approval-notification"]:
+        with checks.check(f"gate takes {name}, of an execution that CodePipeline does not know"):
+            equal(invoke("gate", json.loads((EVENTS / f"{name}.json").read_text())), (200, None))
+
+
+def approve(checks, invoke):
+    with checks.check("approve answers 404 to a link that nobody was sent"):
+        link = "A" * 43
+        event = json.loads((EVENTS / "api-gateway-webhook.json").read_text()) | {
+            "httpMethod": "GET", "path": f"/approvals/{link}", "resource": "/approvals/{link}",
+            "pathParameters": {"link": link}, "body": None, "isBase64Encoded": False}
+        status, answer = invoke("approve", event)
+        equal((status, answer["statusCode"]), (200, 404), answer)
 
 
 def sweep(checks, invoke):

@@ -18,13 +18,17 @@ use serde::Serialize;
 /// Nothing new is begun with less than this left.
 const TIME_FOR_ONE_THING: SignedDuration = SignedDuration::from_secs(12);
 
-/// Where the ledger and the dead letters are.
+/// Where the ledger and the dead letters are, and how people are asked.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The ledger's.
     pub ledger: LedgerSettings,
     /// The URL of the dead letters of the queue of changes: `POINTSMAN_DEAD_LETTERS_QUEUE_URL`.
     pub dead_letters_url: String,
+    /// What links begin with, without a slash at the end: `POINTSMAN_BASE_URL`.
+    pub base_url: String,
+    /// What the ARNs of the approvers' topics begin with: `POINTSMAN_APPROVER_TOPICS`.
+    pub approver_topics: String,
 }
 
 impl Settings {
@@ -36,6 +40,8 @@ impl Settings {
         Ok(Self {
             ledger: LedgerSettings::read(lookup)?,
             dead_letters_url: required(lookup, "POINTSMAN_DEAD_LETTERS_QUEUE_URL")?,
+            base_url: required(lookup, "POINTSMAN_BASE_URL")?,
+            approver_topics: required(lookup, "POINTSMAN_APPROVER_TOPICS")?,
         })
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+const FUNCTIONS: [&str; 6] = ["webhook", "dispatch", "record", "gate", "approve", "sweep"];
+
 fn root() -> PathBuf {
     // As cargo tells it now: clones may share a target folder, and this be built in another one.
     let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap();
@@ -50,7 +52,9 @@ fn what_may_not_be_named_where() {
         ("functions",         &["aws_sdk"],                                                                                          "functions name no SDK type"),
         ("functions/webhook", &["ledger", "routing", "config::", "targets"],                                                         "webhook knows one secret and one queue"),
         ("functions/record",  &["start_pipeline", "aws::sqs"],                                                                       "record starts nothing"),
-        ("cli",               &["pointsman_local", "pointsman_dispatch", "pointsman_webhook", "pointsman_record", "pointsman_sweep"], "the operator's tool links no function and no fake"),
+        ("functions/gate",    &["start_pipeline", "aws::sqs"],                                                                       "gate starts nothing"),
+        ("functions/approve", &["start_pipeline", "aws::sqs", "aws::sns"],                                                           "approve starts nothing and writes to nobody"),
+        ("cli",               &["pointsman_local", "pointsman_dispatch", "pointsman_webhook", "pointsman_record", "pointsman_gate", "pointsman_approve", "pointsman_sweep"], "the operator's tool links no function and no fake"),
     ];
     for (folder, forbidden, why) in rules {
         for (path, text) in rust_files(folder) {
@@ -63,10 +67,9 @@ fn what_may_not_be_named_where() {
 
 #[test]
 fn functions_never_import_each_other() {
-    let names = ["webhook", "dispatch", "record", "sweep"];
-    for name in names {
+    for name in FUNCTIONS {
         for (path, text) in rust_files(&format!("functions/{name}")) {
-            for other in names.iter().filter(|other| **other != name) {
+            for other in FUNCTIONS.iter().filter(|other| **other != name) {
                 assert!(!text.contains(&format!("pointsman_{other}")), "{} imports {other}", path.display());
             }
         }
@@ -81,7 +84,7 @@ fn only_main_reads_the_environment_and_mains_are_short() {
             assert!(is_main || !code(&text).contains("std::env::"), "{} reads the environment", path.display());
         }
     }
-    for name in ["webhook", "dispatch", "record", "sweep"] {
+    for name in FUNCTIONS {
         let text = std::fs::read_to_string(root().join(format!("functions/{name}/src/main.rs"))).unwrap();
         assert!(text.lines().count() <= 25, "{name}'s main has {} lines", text.lines().count());
     }
@@ -106,6 +109,8 @@ fn versions_and_lints_are_written_once() {
         "functions/webhook",
         "functions/dispatch",
         "functions/record",
+        "functions/gate",
+        "functions/approve",
         "functions/sweep",
         "cli",
         "local",

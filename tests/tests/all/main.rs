@@ -16,3 +16,4 @@ mod simulation;
 mod starts;
 mod template;
 mod trace;
+mod wiring;

@@ -37,6 +37,7 @@ const GITHUB: &[(&str, &str)] = files![
 
 /// What EventBridge delivers.
 const AWS: &[(&str, &str)] = files![
+    "approval-started.json",
     "codebuild-build.json",
     "codepipeline-action.json",
     "codepipeline-pipeline.json",
@@ -44,8 +45,8 @@ const AWS: &[(&str, &str)] = files![
     "ecr-push.json",
 ];
 
-/// Read by the tests of the function that gets it.
-const ELSEWHERE: &[&str] = &["api-gateway-webhook.json", "README.md"];
+/// Read by the tests of the function that gets it, or by those of the whole.
+const ELSEWHERE: &[&str] = &["api-gateway-webhook.json", "approval-notification.json", "README.md"];
 
 pub(super) fn github() -> impl Iterator<Item = (&'static str, &'static str)> {
     GITHUB.iter().copied()
@@ -166,6 +167,7 @@ fn every_aws_sample_says_what_its_name_says() {
         ("codepipeline-pipeline.json", "shop-production", "whole Started, by StartPipelineExecution"),
         ("codepipeline-stage.json",    "shop-production", "stage Build Succeeded"),
         ("codepipeline-action.json",   "shop-production", "action Build/BuildImage (Build) Succeeded, shop-image:5b0f8a44-93f1-4a56-8c41-0d5b7c0f2e61"),
+        ("approval-started.json",      "shop-production", "action Approve/Approve (Approval) Started, without a link"),
         ("codebuild-build.json",       "shop-checks",     "whole Succeeded, by StartBuild"),
     ];
     for (name, expected, expected_report) in cases {
@@ -195,7 +197,8 @@ fn told(report: &Report) -> String {
         }
         Report::Stage { stage, mark } => format!("stage {stage} {}", state(mark.state)),
         Report::Action { stage, action, category, mark, link } => {
-            format!("action {stage}/{action} ({category}) {}, {}", state(mark.state), link.as_ref().unwrap().id)
+            let link = link.as_ref().map_or("without a link", |link| link.id.as_str());
+            format!("action {stage}/{action} ({category}) {}, {link}", state(mark.state))
         }
     }
 }
