@@ -111,7 +111,9 @@ pub fn push(full_name: &str) -> Result<Change, Box<dyn Error>> {
         deleted: false,
         forced: false,
         pusher: Some("ada".to_owned()),
+        pusher_email: None,
         paths: Paths::Known(files),
+        listed: None,
     };
     Ok(Change {
         delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse()?,

@@ -112,7 +112,9 @@ impl MadeUp {
             deleted: false,
             forced: self.forced,
             pusher: None,
+            pusher_email: None,
             paths,
+            listed: None,
         }
     }
 }

@@ -7,8 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use jiff::Timestamp;
 use pointsman::aws::CallError;
-use pointsman::domain::change::ChangeKind;
+use pointsman::aws::sqs::ascii_json;
+use pointsman::domain::change::{ChangeKind, Paths, People};
 use pointsman::github::{self, PAYLOAD_BYTES_MAX, Payload, Secret, Secrets};
+use serde_json::json;
 
 /// The headers of a request.
 type Sent<'a> = [(&'static str, &'a str)];
@@ -242,6 +244,46 @@ fn a_queue_that_does_not_take_it_is_503_and_no_refusal_tells_a_cause() {
     for request in [request(Some("{\"PRIVATE\":"), false), request(Some("PRIVATE"), true)] {
         assert_eq!(read(&request).unwrap_err().to_string(), "no valid signature");
     }
+}
+
+/// Every part of it is about as heavy as may be; heavier ones are not carried.
+#[test]
+fn the_heaviest_push_fits_into_a_message() {
+    /// SQS's bound, in bytes.
+    const MESSAGE_BYTES_MAX: usize = 1_048_576;
+    let heavy = "🎩".repeat(300);
+    let sha = |number: usize| format!("{number:040x}");
+    let commit = |number: usize, by: usize| {
+        let person = json!({ "name": heavy, "email": format!("{by:06}@example.com") });
+        json!({ "id": sha(number), "message": heavy, "author": person, "committer": person })
+    };
+    let mut commits: Vec<_> = (1..30).map(|number| commit(number, number.min(20))).collect();
+    commits[0]["added"] = json!((0..2_400).map(|number| format!("{number:0>97}")).collect::<Vec<_>>());
+    let mut head = commit(29, 20);
+    head["author"]["username"] = json!(heavy);
+    let repository = format!("{}/{}", "a".repeat(39), "b".repeat(100));
+    let push = json!({
+        "ref": format!("refs/heads/{}", "\u{1}".repeat(1_013)), "before": sha(100), "after": sha(29),
+        "created": false, "deleted": false, "forced": false, "commits": commits, "head_commit": head,
+        "repository": { "id": u64::MAX, "full_name": repository, "pushed_at": 1_800_000_000 },
+        "pusher": { "name": heavy, "email": "é".repeat(127) }, "sender": { "login": heavy },
+    });
+    let body = push.to_string();
+    let mut headers = ping(&body);
+    headers.retain(|(name, _)| *name != "x-github-event");
+    headers.push(("x-github-event", "push".to_owned()));
+    let headers: Vec<(&'static str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let Payload::Change(change) = read(&with_headers(request(Some(&body), false), &headers)).unwrap() else {
+        panic!("a push")
+    };
+    let message = ascii_json(&change).len();
+    let ChangeKind::Push(push) = change.kind else { panic!("a push") };
+    let listed = push.listed.unwrap();
+    assert!(matches!(push.paths, Paths::Known(paths) if paths.len() == 2_400), "as many paths as are carried");
+    assert!(matches!(listed.people, People::Known(people) if people.len() == 20), "as many people of that weight");
+    assert!((5..29).contains(&listed.newest.len()), "as many commits");
+    assert!(message > 240_000 + 60_000 + 60_000, "paths, people and commits at their bounds: {message} bytes");
+    assert!(message < MESSAGE_BYTES_MAX / 2, "and there is room: {message} bytes");
 }
 
 /// API Gateway's event, as Lambda hands it over.

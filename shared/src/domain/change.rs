@@ -89,8 +89,57 @@ pub struct Push {
     pub forced: bool,
     /// Who pushed: a login.
     pub pusher: Option<String>,
+    /// The e-mail address that GitHub tells of whoever pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pusher_email: Option<String>,
     /// Which files changed, where that can be known.
     pub paths: Paths,
+    /// What GitHub lists of its commits. `None` where that is not told: in what an older version queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Box<Listed>>,
+}
+
+/// What a push lists of its commits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// How many are listed. GitHub lists 2,048 at most: that many may stand for more.
+    pub count: usize,
+    /// The newest of them for people to read, the newest first: as many as are carried.
+    pub newest: Vec<Commit>,
+    /// Who wrote and who committed them, all of them.
+    pub people: People,
+}
+
+/// The authors and committers of a push, or why they cannot be known. They bar people, and never let anybody in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum People {
+    /// Every one of them, each once. GitHub itself is nobody.
+    Known(Vec<Person>),
+    /// The commit list does not tell.
+    NotKnowable(PeopleUnknown),
+}
+
+/// Why the authors and committers of a push cannot be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeopleUnknown {
+    /// The push came without its commits: an older version queued it.
+    NotTold,
+    /// The ref is new: the list starts at a base that we do not know.
+    Created,
+    /// The push was forced: what it dropped is not listed.
+    Forced,
+    /// No commit is listed.
+    NoCommits,
+    /// GitHub lists at most 2,048 commits: that many may have been cut off.
+    TooManyCommits,
+    /// The commit that the push ended at is not in the list: it is a list of something else.
+    WithoutHead,
+    /// A commit has an author or a committer without a login and an e-mail address.
+    Nameless,
+    /// More people than we carry.
+    TooManyPeople,
 }
 
 /// A commit, as far as people want to see it. Whoever wrote it chose every byte but the SHA.
@@ -106,7 +155,7 @@ pub struct Commit {
     pub committer: Person,
 }
 
-/// Somebody named by a commit. Git does not prove any of it.
+/// Somebody named by a commit, which git does not prove, or by GitHub.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// The name they gave.
@@ -115,6 +164,15 @@ pub struct Person {
     pub email: Option<String>,
     /// The GitHub login, where GitHub found one.
     pub login: Option<String>,
+}
+
+/// Whether somebody with these names is GitHub itself, which commits what people merge or edit on its pages.
+pub fn is_github(login: Option<&str>, email: Option<&str>) -> bool {
+    match (login, email) {
+        (Some(login), _) => login.eq_ignore_ascii_case("web-flow"),
+        (None, Some(email)) => email.eq_ignore_ascii_case("noreply@github.com"),
+        (None, None) => false,
+    }
 }
 
 /// The changed files of a push, or why they cannot be known.

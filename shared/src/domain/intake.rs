@@ -278,7 +278,9 @@ mod tests {
                 deleted: false,
                 forced: false,
                 pusher: None,
+                pusher_email: None,
                 paths: crate::domain::change::Paths::Known(vec![]),
+                listed: None,
             }),
         }
     }

@@ -3,6 +3,7 @@
 //! [`verify`] is the only maker of a [`Delivery`], and [`read`] takes nothing else: bytes that nobody signed
 //! are never parsed.
 
+mod commits;
 mod payload;
 mod secret;
 mod signature;

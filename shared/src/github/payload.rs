@@ -4,26 +4,20 @@
 //! lenient where GitHub is (fields that may be null or missing) and strict where a guess would be dangerous.
 //! `repository.pushed_at` is an integer in `push` and a string elsewhere, so no Repository type is shared.
 
+use super::commits::{CommitPayload, Commits, address};
 use super::signature::Delivery;
 use crate::domain::change::{
-    Change, ChangeKind, Commit, DeliveryId, GitRef, Paths, PathsUnknown, Person, PullRequest, Push, Release,
-    Repository, Sha, WorkflowRun,
+    Change, ChangeKind, Commit, DeliveryId, GitRef, Listed, PullRequest, Push, Release, Repository, Sha, WorkflowRun,
 };
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
-use std::marker::PhantomData;
 
 /// The largest body that is read, in bytes. Lambda takes 6 MB, base64 included; above it GitHub's delivery
 /// would not reach us at all.
 pub const PAYLOAD_BYTES_MAX: usize = 4_500_000;
-/// GitHub lists at most this many commits in a push: that many, and the list may have been cut off.
-const COMMITS_LISTED_MAX: usize = 2_048;
-/// What the changed paths may weigh as JSON, in bytes: more are "not knowable". A DynamoDB item holds 400 KB.
-const PATHS_JSON_BYTES_MAX: usize = 240_000;
 /// The longest ref, in bytes. Git's own limit on most file systems is 255 a segment.
 const REF_BYTES_MAX: usize = 1_024;
 /// The longest event name, in characters. GitHub's longest has 40.
@@ -143,7 +137,7 @@ fn checked_repository(repository: RepositoryPayload<'_>) -> Result<Repository, P
     Ok(Repository { id: repository.id, full_name: name.into_owned() })
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(TEXT_CHARACTERS_MAX).collect()
 }
 
@@ -197,7 +191,7 @@ impl Visitor<'_> for MomentVisitor {
 /// A string that borrows where JSON has no escape in it. (A plain `Cow` inside a list never borrows.)
 #[derive(Deserialize)]
 #[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// What every payload has.
 struct Facts<'a> {
@@ -269,85 +263,30 @@ struct PushRepositoryPayload<'a> {
 struct PusherPayload<'a> {
     #[serde(borrow)]
     name: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct CommitPayload<'a> {
-    id: Sha,
-    #[serde(borrow)]
-    message: Option<Text<'a>>,
-    #[serde(borrow)]
-    author: Option<PersonPayload<'a>>,
-    #[serde(borrow)]
-    committer: Option<PersonPayload<'a>>,
-}
-
-#[derive(Deserialize)]
-struct PersonPayload<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
     #[serde(borrow)]
     email: Option<Text<'a>>,
-    #[serde(borrow)]
-    username: Option<Text<'a>>,
-}
-
-/// The listed commits, as many as can tell anything: from [`COMMITS_LISTED_MAX`] on, the rest is passed over unread.
-#[derive(Default)]
-struct Commits<'a>(Vec<CommitFiles<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Commits<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(CommitsVisitor(PhantomData))
-    }
-}
-
-struct CommitsVisitor<'a>(PhantomData<&'a ()>);
-
-impl<'de: 'a, 'a> Visitor<'de> for CommitsVisitor<'a> {
-    type Value = Commits<'a>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of commits")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut commits = Commits::default();
-        while let Some(commit) = list.next_element()? {
-            commits.0.push(commit);
-            if commits.0.len() == COMMITS_LISTED_MAX {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                break;
-            }
-        }
-        Ok(commits)
-    }
-}
-
-#[derive(Deserialize)]
-struct CommitFiles<'a> {
-    #[serde(borrow, default)]
-    added: Vec<Text<'a>>,
-    #[serde(borrow, default)]
-    removed: Vec<Text<'a>>,
-    #[serde(borrow, default)]
-    modified: Vec<Text<'a>>,
 }
 
 impl<'a> PushPayload<'a> {
     fn facts(self) -> Result<Facts<'a>, PayloadError> {
-        let paths = changed_paths(self.created, self.forced, &self.commits.unwrap_or_default().0);
+        let commits = self.commits.unwrap_or_default();
+        let head = self.head_commit.map(Commit::from);
+        let paths = commits.paths(self.created, self.forced);
+        let people = commits.people(self.created, self.forced, head.as_ref().map(|head| &head.sha));
+        let pusher_email = self.pusher.as_ref().and_then(|pusher| address(&pusher.email)).map(str::to_owned);
         let push = Push {
             git_ref: bounded_ref(self.git_ref)?,
             before: self.before,
             after: self.after,
-            head: self.head_commit.map(commit),
+            head,
             pushed_at: self.repository.pushed_at.and_then(|moment| moment.0),
             created: self.created,
             deleted: self.deleted,
             forced: self.forced,
             pusher: self.pusher.and_then(|pusher| pusher.name).map(|name| cut(&name.0)),
+            pusher_email,
             paths,
+            listed: Some(Box::new(Listed { count: commits.count(), newest: commits.newest(), people })),
         };
         Ok(Facts {
             repository: Some(RepositoryPayload { id: self.repository.id, full_name: self.repository.full_name }),
@@ -355,53 +294,6 @@ impl<'a> PushPayload<'a> {
             kind: ChangeKind::Push(push),
         })
     }
-}
-
-fn commit(commit: CommitPayload<'_>) -> Commit {
-    let message = commit.message.map(|message| message.0).unwrap_or_default();
-    Commit {
-        sha: commit.id,
-        title: cut(message.lines().next().unwrap_or_default()),
-        author: commit.author.map(person).unwrap_or_default(),
-        committer: commit.committer.map(person).unwrap_or_default(),
-    }
-}
-
-fn person(person: PersonPayload<'_>) -> Person {
-    let text = |text: Option<Text<'_>>| text.map(|text| cut(&text.0));
-    Person { name: text(person.name).unwrap_or_default(), email: text(person.email), login: text(person.username) }
-}
-
-/// Which files changed, or why that cannot be known from a push event.
-fn changed_paths(created: bool, forced: bool, commits: &[CommitFiles<'_>]) -> Paths {
-    let unknown = match commits.len() {
-        _ if created => Some(PathsUnknown::Created),
-        _ if forced => Some(PathsUnknown::Forced),
-        0 => Some(PathsUnknown::NoCommits),
-        COMMITS_LISTED_MAX.. => Some(PathsUnknown::TooManyCommits),
-        _ => None,
-    };
-    if let Some(why) = unknown {
-        return Paths::NotKnowable(why);
-    }
-    let listed = commits.iter().flat_map(|commit| commit.added.iter().chain(&commit.removed).chain(&commit.modified));
-    let distinct: BTreeSet<&str> = listed.map(|path| path.0.as_ref()).collect();
-    let weight: usize = distinct.iter().map(|path| json_bytes(path)).sum();
-    if weight > PATHS_JSON_BYTES_MAX {
-        return Paths::NotKnowable(PathsUnknown::TooManyPaths);
-    }
-    Paths::Known(distinct.into_iter().map(str::to_owned).collect())
-}
-
-/// How many bytes `text` takes as ASCII-escaped JSON in a list, at most.
-fn json_bytes(text: &str) -> usize {
-    const QUOTES_AND_COMMA: usize = 3;
-    const ESCAPE: usize = "\\u0000".len();
-    let characters = text.chars().map(|character| match character {
-        ' '..='~' if character != '"' && character != '\\' => 1,
-        _ => ESCAPE * character.len_utf16(),
-    });
-    QUOTES_AND_COMMA + characters.sum::<usize>()
 }
 
 #[derive(Deserialize)]

@@ -47,7 +47,9 @@ fn push_of(git_ref: &str) -> Push {
         deleted: false,
         forced: false,
         pusher: Some("ada".to_owned()),
+        pusher_email: None,
         paths: Paths::Known(vec!["services/web/main.rs".to_owned(), "README.md".to_owned()]),
+        listed: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What `verify` and `read` make of anything that may be sent to them.
 
+mod commits;
 mod fields;
 mod names;
 mod payload;

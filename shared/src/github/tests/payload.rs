@@ -315,6 +315,7 @@ fn deep_nesting_is_passed_over_or_refused_and_never_recursed_into() {
         (r#""created":false"#,            r#""created":false,"extra":BOMB"#,   "push",    "in a field that nobody reads"),
         (r#""full_name":"acme/shop""#,    r#""full_name":"acme/shop","x":BOMB"#, "push",  "in one within the repository"),
         (r#""added":["new"]"#,            r#""added":["new"],"x":BOMB"#,       "push",    "in one within a commit"),
+        (r#""added":["new"]"#,            r#""added":["new"],"id":"2222222222222222222222222222222222222222","message":BOMB"#, "push", "for a listed message"),
         (r#""ref":"refs/heads/main""#,    r#""ref":BOMB"#,                     "field",   "for the ref"),
         (r#""message":"Sell hats""#,      r#""message":BOMB"#,                 "field",   "for the message"),
         (r#""removed":["old"]"#,          r#""removed":[BOMB]"#,               "field",   "among the files"),

@@ -1,7 +1,7 @@
 //! The files under `events/`: each is what its name says.
 
 use super::{Payload, change, read_json};
-use crate::domain::change::{Change, ChangeKind, GitRef, Paths, PathsUnknown};
+use crate::domain::change::{Change, ChangeKind, GitRef, Paths, PathsUnknown, People};
 use crate::domain::event::{self, Event, Said};
 use crate::domain::execution::TargetKind;
 use crate::domain::observed::{Report, State};
@@ -145,6 +145,32 @@ fn the_pushes_tell_what_moved_and_which_files() {
         assert_eq!(push.paths, paths, "{name}");
         assert!(push.pushed_at.is_some_and(|at| at > 1_772_000_000) && push.pusher.is_some(), "{name}");
     }
+}
+
+#[test]
+fn the_pushes_tell_who_made_them() {
+    let told = |name: &str| {
+        let ChangeKind::Push(push) = sample(name).kind else { panic!("{name}") };
+        let listed = push.listed.unwrap();
+        let people = match listed.people {
+            People::Known(people) => people.iter().filter_map(|one| one.login.clone()).collect::<Vec<_>>().join(" "),
+            People::NotKnowable(why) => format!("{why:?}"),
+        };
+        let titles: Vec<_> = listed.newest.iter().map(|commit| commit.title.as_str()).collect();
+        format!("{name}: {people}; {} listed: [{}]", listed.count, titles.join(", "))
+    };
+    let pushes: Vec<_> =
+        GITHUB.iter().filter(|(name, _)| name.starts_with("push")).map(|(name, _)| told(name)).collect();
+    insta::assert_snapshot!(pushes.join("\n"), @r"
+    push-annotated-tag.json: Created; 0 listed: []
+    push-delete.json: NoCommits; 0 listed: []
+    push-forced.json: Forced; 1 listed: [Show the price with tax, rounded]
+    push-monorepo.json: grace; 2 listed: [List gift cards in the catalogue, Take gift cards at the till]
+    push-production.json: grace; 1 listed: [Merge staging into production]
+    push-staging.json: grace; 1 listed: [Merge main into staging]
+    push-tag.json: Created; 0 listed: []
+    push.json: ada grace; 2 listed: [Drop the old checkout form (#412), Show the price with tax]
+    ");
 }
 
 #[test]
