@@ -11,11 +11,13 @@ use pointsman::domain::delivery::{Delivery, Planned, Status};
 use pointsman::domain::intake::{LogicalKey, Repeat, SeenPush, repeat};
 use pointsman::domain::route::{MatchedCommit, RepositoryConfig, Route};
 use pointsman::domain::routing::{Matched, Outcome, Verdict, never_starts, route};
-use pointsman::ledger::{Claim, LedgerError, LiveRoutes, Loaded, RefState, Version, Writes};
+use pointsman::ledger::{Claim, Filter, LedgerError, LiveRoutes, Loaded, RefState, Version, Writes};
 use pointsman::run::{Engine, TURNS_MAX};
 
 /// How often a release waits for the push of its tag before it does without. SQS's visibility timeout is between.
 const RECEIVES_FOR_A_TAG: u32 = 3;
+/// How many of a repository's latest executions are asked for GitHub's id of it.
+const EXECUTIONS_FOR_AN_ID: usize = 20;
 /// The longest reason that is recorded, in characters; the rest is cut off.
 const REASON_CHARACTERS_MAX: usize = 1_000;
 
@@ -235,7 +237,8 @@ pub(crate) async fn carry_out_manual(
         if let Some(known) = engine.ledger.delivery(&manual.manual).await? {
             return resume(engine, &known, now, has_time).await;
         }
-        let change = manual_change(manual.manual.clone(), &manual.repository, by, now);
+        let repository = known_repository(engine, &manual.repository, now).await?;
+        let change = manual_change(manual.manual.clone(), repository, by, now);
         let LiveRoutes { version, routes } = engine.ledger.routes_of(&manual.repository).await?;
         let plan = manual_plan(&change, manual, routes.as_ref(), now);
         match engine.ledger.save(Writes::new().delivery(&record(&change, None, (plan, version), now))).await {
@@ -246,12 +249,21 @@ pub(crate) async fn carry_out_manual(
     Err(LedgerError::Conflict.into())
 }
 
-/// A start by hand as a change of our own. GitHub's id of the repository is not known to whoever starts by hand.
-fn manual_change(delivery: DeliveryId, full_name: &str, by: &str, now: Timestamp) -> Change {
+/// A repository that a person names. GitHub's id of it is the one of its latest execution that a delivery told of; 0
+/// where there is none.
+async fn known_repository(engine: &Engine, full_name: &str, now: Timestamp) -> Result<Repository, LedgerError> {
+    let filter = Filter { repository: Some(full_name), ..Filter::default() };
+    let latest = engine.ledger.latest_executions(filter, now, EXECUTIONS_FOR_AN_ID).await?;
+    let mut ids = latest.into_iter().filter_map(|execution| execution.repository).map(|repository| repository.id);
+    Ok(Repository { id: ids.find(|id| *id != 0).unwrap_or(0), full_name: full_name.to_owned() })
+}
+
+/// A start by hand as a change of our own.
+fn manual_change(delivery: DeliveryId, repository: Repository, by: &str, now: Timestamp) -> Change {
     Change {
         delivery,
         received_at: now,
-        repository: Some(Repository { id: 0, full_name: full_name.to_owned() }),
+        repository: Some(repository),
         sender: Some(by.to_owned()),
         kind: ChangeKind::Other { event: "manual".to_owned() },
     }

@@ -60,7 +60,10 @@ pub(crate) fn planned(
         sha: Some(sha.clone()),
         title,
         actor: change.sender.clone().or(pusher),
+        // No route is for another event of GitHub's: what comes here with one is a start by hand.
+        is_by_hand: matches!(change.kind, ChangeKind::Other { .. }),
         environment: route.environment.clone(),
+        approval: route.approval.clone(),
         target,
         variables,
         source_action,

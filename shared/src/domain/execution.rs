@@ -139,10 +139,16 @@ pub struct Execution {
     pub sha: Option<Sha>,
     /// The commit's title, as its author wrote it.
     pub title: Option<String>,
-    /// Who pushed, or whoever started it.
+    /// Who pushed, or whoever started it; [`super::starter`] reads it.
     pub actor: Option<String>,
+    /// A person started it through the queue; `actor` is SQS's word for who.
+    #[serde(default)]
+    pub is_by_hand: bool,
     /// The environment that it deploys to.
     pub environment: Option<String>,
+    /// The approval policy that its route names; `None` for the environment's own.
+    #[serde(default)]
+    pub approval: Option<String>,
     /// What runs.
     pub target: Target,
     /// The resolved variables.
@@ -683,7 +689,9 @@ mod tests {
             sha: Some("a".repeat(40).parse().unwrap()),
             title: None,
             actor: None,
+            is_by_hand: false,
             environment: None,
+            approval: None,
             target,
             variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             source_action: None,

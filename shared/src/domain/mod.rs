@@ -15,3 +15,4 @@ pub mod pattern;
 pub mod policy;
 pub mod route;
 pub mod routing;
+pub mod starter;
