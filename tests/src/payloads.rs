@@ -32,13 +32,41 @@ pub fn with_paths(mut push: Value, paths: &[&str]) -> Value {
     push
 }
 
+/// The same push, of these commits, the newest last: each its number, its author and its committer. A person is a
+/// login; the address follows from it.
+pub fn with_commits(mut push: Value, commits: &[(u64, &str, &str)]) -> Value {
+    let listed =
+        commits.iter().map(|(number, author, committer)| commit_by(*number, author, committer, &["README.md"]));
+    push["commits"] = listed.collect();
+    push["head_commit"] = push["commits"].as_array().and_then(|listed| listed.last()).cloned().unwrap_or_default();
+    push
+}
+
+/// The same push, by somebody else.
+pub fn pushed_by(mut push: Value, login: &str) -> Value {
+    push["pusher"] = json!({ "name": login, "email": format!("{login}@example.com") });
+    push["sender"]["login"] = json!(login);
+    push
+}
+
 fn commit(number: u64, modified: &[&str]) -> Value {
+    commit_by(number, "ada", "ada", modified)
+}
+
+fn commit_by(number: u64, author: &str, committer: &str, modified: &[&str]) -> Value {
     json!({
         "id": sha(number), "message": format!("Change {number}\n\nLonger."), "timestamp": "2026-11-01T12:00:00Z",
-        "author": { "name": "Ada", "email": "ada@example.com", "username": "ada" },
-        "committer": { "name": "Ada", "email": "ada@example.com", "username": "ada" },
+        "author": person(author), "committer": person(committer),
         "added": [], "removed": [], "modified": modified,
     })
+}
+
+/// `web-flow` is GitHub itself, and has an address of its own.
+fn person(login: &str) -> Value {
+    let email = if login == "web-flow" { "noreply@github.com".to_owned() } else { format!("{login}@example.com") };
+    let name: String =
+        login.chars().enumerate().map(|(at, one)| if at == 0 { one.to_ascii_uppercase() } else { one }).collect();
+    json!({ "name": name, "email": email, "username": login })
 }
 
 /// A push of a tag. For an annotated one the ref points at a tag object, not at the commit.

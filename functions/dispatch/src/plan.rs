@@ -1,10 +1,11 @@
 //! From a change to a plan: is it new, what does it match, and what is to be started.
 //!
-//! The claim of the change, the last push of its ref and the plan are saved at once, so a crash leaves either nothing
-//! or a plan that the next try carries out.
+//! The claim of the change, the last push of its ref, the push itself and the plan are saved at once, so a crash leaves
+//! either nothing or a plan that the next try carries out.
 
 use crate::{DispatchError, HasTime, starts};
 use jiff::Timestamp;
+use pointsman::domain::authors::RecordedPush;
 use pointsman::domain::change::{Change, ChangeKind, DeliveryId, GitRef, Paths, PathsUnknown, Repository, Sha};
 use pointsman::domain::command::Manual;
 use pointsman::domain::delivery::{Delivery, Planned, Status};
@@ -103,6 +104,9 @@ async fn decide(
                 && let Some(state) = seen(known, change)
             {
                 writes = writes.git_ref(repository, &state);
+            }
+            if let Some((repository, push)) = RecordedPush::of(change) {
+                writes = writes.push(repository.id, &push, now);
             }
             plan(engine, change, &key.hash(), receives, now).await?
         }
@@ -205,7 +209,7 @@ fn record(change: &Change, known: Option<Loaded<Delivery>>, decided: Decided, no
         id,
         status,
         reason,
-        change: change.clone(),
+        change: change.for_record(),
         configuration,
         plan,
         is_dead: false,

@@ -54,7 +54,7 @@ async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
                 id: change.delivery.clone(),
                 status: Status::Failed,
                 reason: DEAD_LETTER.to_owned(),
-                change: change.clone(),
+                change: change.for_record(),
                 configuration: None,
                 plan: Vec::new(),
                 is_dead: true,

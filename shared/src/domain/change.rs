@@ -21,6 +21,17 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
+impl Change {
+    /// The change as a delivery's record keeps it: what a push lists of its commits has an item of its own.
+    pub fn for_record(&self) -> Self {
+        let mut change = self.clone();
+        if let ChangeKind::Push(push) = &mut change.kind {
+            push.listed = None;
+        }
+        change
+    }
+}
+
 /// A repository. The id is the identity: names change and compare without case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repository {
@@ -94,7 +105,8 @@ pub struct Push {
     pub pusher_email: Option<String>,
     /// Which files changed, where that can be known.
     pub paths: Paths,
-    /// What GitHub lists of its commits. `None` where that is not told: in what an older version queued.
+    /// What GitHub lists of its commits. `None` where that is not told: in what an older version queued, and in a
+    /// delivery's record ([`Change::for_record`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<Box<Listed>>,
 }

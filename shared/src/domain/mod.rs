@@ -4,6 +4,7 @@
 //! logs. Time and randomness come in as arguments, effects go out as values.
 
 pub mod audit;
+pub mod authors;
 pub mod change;
 pub mod command;
 pub mod delivery;

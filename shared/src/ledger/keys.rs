@@ -1,7 +1,8 @@
 //! The keys of every item. `docs/ledger.md` says who writes and who reads each.
 
 use crate::aws::dynamodb::Key;
-use crate::domain::change::DeliveryId;
+use crate::domain::authors::RecordedPush;
+use crate::domain::change::{DeliveryId, Sha};
 use crate::domain::execution::{ExecutionId, Target};
 use crate::domain::intake::hash_of;
 use jiff::Timestamp;
@@ -22,6 +23,16 @@ pub(super) fn claim(key: &str) -> Key {
 /// A ref's name may be longer than a key may be, and hold anything: its hash stands for it.
 pub(super) fn git_ref(repository: u64, git_ref: &str) -> Key {
     Key::new(format!("ref#{repository}#{}", hash_of(&git_ref)), "ref")
+}
+
+/// The partition of the pushes that ended at a commit.
+pub(super) fn pushes_to(repository: u64, commit: &Sha) -> String {
+    format!("pushes#{repository}#{commit}")
+}
+
+/// A push that repeats another of its ref, from and to the same, takes its place.
+pub(super) fn push(repository: u64, push: &RecordedPush) -> Key {
+    Key::new(pushes_to(repository, &push.commit), hash_of(&(&push.git_ref, &push.before)))
 }
 
 pub(super) fn fence(repository: u64, name: &str, route: &str) -> Key {

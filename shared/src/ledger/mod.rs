@@ -8,12 +8,14 @@ mod configuration;
 mod deliveries;
 mod executions;
 mod keys;
+mod pushes;
 mod refs;
 mod runs;
 
 pub use audit::{AUDIT_ENTRIES_MAX, CONFIGURATION_SUBJECT, execution_subject};
 pub use configuration::{LiveConfiguration, LiveRoutes, PipelineCheck, Publication, Version};
 pub use executions::Filter;
+pub use pushes::PUSHES_TO_MAX;
 pub use refs::{Claim, RefState};
 pub use runs::{Run, Unowned};
 
@@ -29,6 +31,9 @@ pub const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// How long the claim of a change is kept. The fence of its route refuses a replay
 /// after that; a release has none, and is told by the execution's own id.
 pub const CLAIMS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 400);
+/// How long a push is kept, for who wrote what. What was live for longer leaves the authors of the next version
+/// not knowable.
+pub const PUSHES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 400);
 
 /// The state table and the audit log.
 #[derive(Debug, Clone)]

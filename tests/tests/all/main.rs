@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod authors;
 mod journeys;
 mod order;
 mod simulation;
