@@ -266,9 +266,10 @@ fn fold_action(observed: &mut Observed, action: &sdk::ActionExecutionDetail) {
     let stage = action.stage_name().unwrap_or_default().to_owned();
     let name = action.action_name().unwrap_or_default().to_owned();
     let category = action.input().and_then(|input| input.action_type_id()).map(|kind| kind.category().as_str());
+    let category = category.unwrap_or_default();
     let result = action.output().and_then(|output| output.execution_result());
     let ended_at = time(action.last_update_time());
-    let link = result.and_then(|result| {
+    let link = result.filter(|_| Link::is_for(category)).and_then(|result| {
         Some(Link {
             at: ended_at,
             id: result.external_execution_id.clone()?,
@@ -279,7 +280,7 @@ fn fold_action(observed: &mut Observed, action: &sdk::ActionExecutionDetail) {
     let report = |at, state, link| Report::Action {
         stage: stage.clone(),
         action: name.clone(),
-        category: category.unwrap_or_default().to_owned(),
+        category: category.to_owned(),
         mark: Mark { attempt: 1, at, state },
         link,
     };

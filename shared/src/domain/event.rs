@@ -131,8 +131,9 @@ fn of_stage(event: &Event) -> Option<Said> {
 fn of_action(event: &Event) -> Option<Said> {
     let (target, aws_id, mark) = pipeline_facts(event)?;
     let detail = &event.detail;
+    let category = text(detail, &["type", "category"]).unwrap_or_default();
     let result = |name: &str| text(detail, &["execution-result", name]).map(str::to_owned);
-    let link = result("external-execution-id").map(|id| Link {
+    let link = result("external-execution-id").filter(|_| Link::is_for(category)).map(|id| Link {
         at: event.time,
         id,
         url: result("external-execution-url"),
@@ -141,7 +142,7 @@ fn of_action(event: &Event) -> Option<Said> {
     let report = Report::Action {
         stage: text(detail, &["stage"])?.to_owned(),
         action: text(detail, &["action"])?.to_owned(),
-        category: text(detail, &["type", "category"]).unwrap_or_default().to_owned(),
+        category: category.to_owned(),
         mark,
         link,
     };
@@ -216,6 +217,30 @@ mod tests {
             let Said::Reported { report, aws_id, .. } = said else { panic!("{said:?}") };
             let Report::Stage { stage, mark } = *report else { panic!("{report:?}") };
             assert_eq!((stage.as_str(), aws_id.as_str(), mark.attempt, mark.state), ("Build", "x", 2, State::Failed));
+        }
+    }
+
+    #[test]
+    fn an_action_links_to_its_work_unless_the_link_may_be_a_token() {
+        #[rustfmt::skip]
+        let cases = [
+            (Some("Build"),    true,  "a build"),
+            (Some("Deploy"),   true,  "a deployment"),
+            (Some("Approval"), false, "in PARALLEL mode its id is the token that answers it"),
+            (None,             false, "it may be an approval"),
+        ];
+        for (category, is_kept, why) in cases {
+            let mut detail = json!({
+                "pipeline": "p", "execution-id": "x", "stage": "S", "action": "A", "state": "STARTED",
+                "execution-result": { "external-execution-id": "0c5a1b2f-6d7e-4f80-9a1b-2c3d4e5f6a05" },
+            });
+            if let Some(category) = category {
+                detail["type"] = json!({ "category": category });
+            }
+            let said = read(&event("aws.codepipeline", "CodePipeline Action Execution State Change", detail));
+            let Said::Reported { report, .. } = said else { panic!("{said:?}") };
+            let Report::Action { link, .. } = *report else { panic!("{report:?}") };
+            assert_eq!(link.is_some(), is_kept, "{why}");
         }
     }
 

@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// CodePipeline's category of the actions that wait for people.
+pub const APPROVAL: &str = "Approval";
+
 /// A state as CodePipeline's events name it; CodeBuild's are read into the same ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -104,6 +107,14 @@ pub struct Link {
     pub url: Option<String>,
     /// What the provider says of the result.
     pub summary: Option<String>,
+}
+
+impl Link {
+    /// Whether an action of this category may have one. An approval may not: its id can be the token that answers it,
+    /// in PARALLEL mode. An action whose category is not told may be an approval.
+    pub fn is_for(category: &str) -> bool {
+        !matches!(category, "" | APPROVAL)
+    }
 }
 
 /// Who or what started an execution.
@@ -245,7 +256,7 @@ impl Observed {
 
     fn status_while_running(&self) -> Status {
         let is_asked = |action: &Action| {
-            action.category == "Approval" && matches!(action.progress.mark.state, State::Started | State::Resumed)
+            action.category == APPROVAL && matches!(action.progress.mark.state, State::Started | State::Resumed)
         };
         if self.actions.values().any(is_asked) { Status::AwaitingApproval } else { Status::Running }
     }
@@ -293,7 +304,7 @@ mod tests {
         Report::Action {
             stage: "Approve".into(),
             action: "Ask".into(),
-            category: "Approval".into(),
+            category: APPROVAL.into(),
             mark: mark(1, second, state),
             link: None,
         }

@@ -416,3 +416,54 @@ async fn a_push_of_very_many_paths_to_very_many_routes_is_recorded_whole() {
     assert_eq!(world.delivery("large").await.unwrap().plan.len(), 30);
     assert_eq!(world.commits("service-29"), [2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_token_of_an_approval_is_never_recorded() {
+    let config = r#"
+version = 1
+[approvers.devops]
+members = [{ email = "ada@example.com" }]
+[environments.web]
+deploys = [{ region = "us-east-1", pipeline = "web", stage = "Deploy" }]
+[environments.web.approval]
+require = { devops = 1 }
+[[routes]]
+repository = "acme/shop"
+on = "push"
+branch = ["main"]
+pipeline = "web"
+environment = "web"
+"#;
+    let world = World::with_config(config).await;
+    let ask = |operation: &str, input| world.aws().ask("codepipeline", REGION, operation, input).unwrap();
+    // In this mode the token is what the API and the events show as the action's external id.
+    let mut declaration = ask("GetPipeline", json!({ "name": "web" }))["pipeline"].clone();
+    declaration["executionMode"] = json!("PARALLEL");
+    ask("UpdatePipeline", json!({ "pipeline": declaration }));
+    world.send("push", "parallel", &push("main", 1, 2, 1)).await;
+    // Long enough for sweep to ask the API too.
+    world.pass(Duration::from_secs(15 * 60)).await;
+    let execution = world.executions().await.remove(0);
+    assert_eq!(execution.status, Status::AwaitingApproval);
+    let actions = ask("ListActionExecutions", json!({ "pipelineName": "web" }));
+    let actions = actions["actionExecutionDetails"].as_array().unwrap();
+    let approval = actions.iter().find(|action| action["stageName"] == "Approve").unwrap();
+    let token = approval["output"]["executionResult"]["externalExecutionId"].as_str().unwrap().to_owned();
+    let recorded = async || {
+        let ledger = world.local.ledger();
+        let run = ledger.run(&execution.target, execution.start.aws_id().unwrap(), execution.created_at);
+        let observed = run.await.unwrap().value.observed;
+        assert!(observed.actions["Build/Build"].link.is_some(), "whatever runs has a link");
+        assert_eq!(observed.actions["Approve/Approve"].link, None);
+        serde_json::to_string(&observed).unwrap()
+    };
+    assert!(!recorded().await.contains(&token), "while it waits");
+    let result = json!({ "status": "Approved", "summary": "fine" });
+    let input = json!({
+        "pipelineName": "web", "stageName": "Approve", "actionName": "Approve", "token": token, "result": result,
+    });
+    ask("PutApprovalResult", input);
+    world.settle().await;
+    assert_eq!(world.execution(&execution.id).await.status, Status::Succeeded);
+    assert!(!recorded().await.contains(&token), "and once it is answered");
+}
