@@ -35,7 +35,7 @@ pub use words::is_region;
 use problem::{Place, Problems};
 use routes::{Context, ReadRoute};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
 use tree::Table;
 
@@ -72,6 +72,17 @@ pub struct EnvironmentConfig {
     pub groups: BTreeMap<String, Group>,
     /// The systems that it belongs to.
     pub systems: Vec<String>,
+}
+
+/// An environment that is frozen at times and asks nobody: its freeze closes the ways into the stages that deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenEnvironment {
+    /// Its name.
+    pub name: String,
+    /// When nothing goes in.
+    pub freeze: Freeze,
+    /// Where a version would land.
+    pub deploys: Vec<Deploy>,
 }
 
 /// A configuration that may go live, and what looks wrong with it all the same.
@@ -203,6 +214,39 @@ impl Config {
         let holds = |system: &System| system.order.iter().any(|member| member == name);
         let systems = self.systems.iter().filter(|(_, system)| holds(system)).map(|(name, _)| name.clone()).collect();
         Some(EnvironmentConfig { name: name.to_owned(), environment, groups, systems })
+    }
+
+    /// The environments that each pipeline deploys to, by the region that the pipeline lives in and its name.
+    pub fn by_pipeline(&self) -> BTreeMap<(&str, &str), BTreeSet<&str>> {
+        let mut pipelines: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for (name, environment) in &self.environments {
+            for deploy in &environment.deploys {
+                pipelines.entry((deploy.home(), deploy.pipeline.as_str())).or_default().insert(name.as_str());
+            }
+        }
+        pipelines
+    }
+
+    /// The environments that have a freeze and no approval policy that could heed it.
+    pub fn frozen(&self) -> Vec<FrozenEnvironment> {
+        let asking_nobody = self.environments.iter().filter(|(_, environment)| !environment.has_approval());
+        let frozen = asking_nobody.filter_map(|(name, environment)| {
+            let (name, deploys) = (name.clone(), environment.deploys.clone());
+            Some(FrozenEnvironment { name, freeze: environment.freeze.clone()?, deploys })
+        });
+        frozen.collect()
+    }
+
+    /// Everybody who is in a group, each once: an address compares without case. In the order of the addresses.
+    pub fn people(&self) -> Vec<Member> {
+        let mut people: BTreeMap<String, Member> = BTreeMap::new();
+        for member in self.approvers.values().flat_map(|group| &group.members) {
+            let known = people.entry(member.email.to_lowercase()).or_insert_with(|| member.clone());
+            if known.github.is_none() {
+                known.github.clone_from(&member.github);
+            }
+        }
+        people.into_values().collect()
     }
 
     /// The environments into which a stage of a pipeline deploys. `region` is the one that the pipeline lives in.

@@ -3,27 +3,22 @@
 //! A push writes every part of a new version and then moves one pointer: all or nothing, and a reader finds its own
 //! repository's part without reading the others'.
 
-use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys};
-use crate::aws::dynamodb::{Expect, Item, Write};
-use crate::config::Config;
+use super::publication::{
+    FREEZES, List, PEOPLE, PUSH_SEPARATOR, Piece, PipelineEnvironments, Publication, TARGETS, environment_part,
+    list_part, pipeline_part, repository_part, source_part,
+};
+use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys, read};
+use crate::aws::dynamodb::{Expect, Item, Key, Write};
+use crate::config::{EnvironmentConfig, FrozenEnvironment, Member};
 use crate::domain::audit::Note;
-use crate::domain::execution::Target;
-use crate::domain::intake::{hash_of, hex_sha256};
+use crate::domain::execution::{Target, TargetKind};
+use crate::domain::intake::hex_sha256;
 use crate::domain::route::RepositoryConfig;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
-
-/// How many parts one transaction writes at most. DynamoDB takes 100.
-const PARTS_PER_WRITE: usize = 50;
-/// How much one transaction writes at most, in bytes of JSON, unless one part alone is larger. DynamoDB takes 4 MB.
-const BYTES_PER_WRITE: usize = 2_000_000;
-/// The configuration's text is kept in pieces of this many bytes. An item holds 400 KB.
-const SOURCE_PIECE_BYTES: usize = 200_000;
-
-/// What stands in a push's name between its version and its hash.
-const PUSH_SEPARATOR: char = '#';
 
 /// A version of the configuration: 1 for the first.
 pub type Version = u64;
@@ -39,6 +34,12 @@ pub struct LiveConfiguration {
     pub pieces: usize,
     /// How many parts its targets are listed in.
     pub target_parts: usize,
+    /// How many parts list the environments that are frozen and ask nobody.
+    #[serde(default)]
+    pub freeze_parts: usize,
+    /// How many parts list its people.
+    #[serde(default)]
+    pub people_parts: usize,
     /// Who pushed it.
     pub by: String,
     /// When.
@@ -54,14 +55,6 @@ pub struct LiveRoutes {
     pub routes: Option<RepositoryConfig>,
 }
 
-/// How many targets one part lists. A target weighs 400 bytes at most.
-const TARGETS_PER_PART: usize = 500;
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Targets {
-    targets: BTreeSet<Target>,
-}
-
 /// When the configured pipelines were last looked at, and what that found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PipelineCheck {
@@ -73,12 +66,6 @@ pub struct PipelineCheck {
     pub next: usize,
     /// How many start themselves.
     pub self_starting: u64,
-}
-
-/// One piece of the configuration's text.
-#[derive(Debug, Serialize, Deserialize)]
-struct Piece {
-    text: String,
 }
 
 impl Ledger {
@@ -122,12 +109,61 @@ impl Ledger {
     /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
     pub async fn live_targets(&self) -> Result<Option<(Version, BTreeSet<Target>)>, LedgerError> {
         let Some(live) = self.live_configuration().await? else { return Ok(None) };
-        let mut targets = BTreeSet::new();
-        for index in 0..live.value.target_parts {
-            let part = self.load::<Targets>(&keys::configuration(&live.value.push, &targets_part(index))).await?;
-            targets.extend(part.into_iter().flat_map(|part| part.value.targets));
+        let targets = self.list(&live.value.push, TARGETS, live.value.target_parts).await?;
+        Ok(Some((live.value.live, targets.into_iter().collect())))
+    }
+
+    /// The live version's environments that are frozen at times and ask nobody. Empty where nothing is live.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn frozen_environments(&self) -> Result<Vec<FrozenEnvironment>, LedgerError> {
+        let Some(live) = self.live_configuration().await? else { return Ok(Vec::new()) };
+        self.list(&live.value.push, FREEZES, live.value.freeze_parts).await
+    }
+
+    /// Everybody who is in a group of the live version, each once. Empty where nothing is live.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn live_people(&self) -> Result<Vec<Member>, LedgerError> {
+        let Some(live) = self.live_configuration().await? else { return Ok(Vec::new()) };
+        self.list(&live.value.push, PEOPLE, live.value.people_parts).await
+    }
+
+    /// One environment of the live version with all that it refers to, and that version's number.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn environment_config(&self, name: &str) -> Result<Option<(Version, EnvironmentConfig)>, LedgerError> {
+        let Some(live) = self.live_configuration().await? else { return Ok(None) };
+        let part = self.load(&keys::configuration(&live.value.push, &environment_part(name))).await?;
+        Ok(part.map(|part| (live.value.live, part.value)))
+    }
+
+    /// The environments of the live version that `target` deploys to: several, where one pipeline with variables
+    /// serves several.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn environments_of(&self, target: &Target) -> Result<Vec<String>, LedgerError> {
+        if target.kind != TargetKind::Pipeline {
+            return Ok(Vec::new());
         }
-        Ok(Some((live.value.live, targets)))
+        let Some(live) = self.live_configuration().await? else { return Ok(Vec::new()) };
+        let key = keys::configuration(&live.value.push, &pipeline_part(&target.region, &target.name));
+        let part = self.load::<PipelineEnvironments>(&key).await?;
+        Ok(part.map(|part| part.value.environments).unwrap_or_default())
+    }
+
+    /// What the parts of a list hold together.
+    async fn list<T: DeserializeOwned>(&self, push: &str, list: &str, parts: usize) -> Result<Vec<T>, LedgerError> {
+        let keys: Vec<Key> = (0..parts).map(|index| keys::configuration(push, &list_part(list, index))).collect();
+        let mut all = Vec::new();
+        for stored in self.state.get_all(&keys).await? {
+            all.extend(read::<List<T>>(stored)?.value.listed);
+        }
+        Ok(all)
     }
 
     /// The last look at the configured pipelines.
@@ -164,18 +200,25 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Version, LedgerError> {
         let version = before.map_or(1, |live| live.value.live + 1);
-        let pieces = pieces_of(publication.source);
-        let (parts, target_parts) = publication.parts(&pieces);
-        let push = format!("{version}{PUSH_SEPARATOR}{}", hash_of(&parts));
-        for chunk in chunks_of(parts) {
+        let parts = publication.parts();
+        let push = format!("{version}{PUSH_SEPARATOR}{}", parts.hash());
+        let by = publication.by.to_owned();
+        let live = LiveConfiguration {
+            live: version,
+            push: push.clone(),
+            pieces: parts.pieces,
+            target_parts: parts.targets,
+            freeze_parts: parts.freezes,
+            people_parts: parts.people,
+            by: by.clone(),
+            at: now,
+        };
+        for chunk in parts.chunks() {
             // Written over where a push of the very same content failed half way.
             let put =
                 |(part, item): (String, Item)| Write::Put(keys::configuration(&push, &part), item, Expect::Anything);
             self.state.write(chunk.into_iter().map(put).collect()).await?;
         }
-        let by = publication.by.to_owned();
-        let live =
-            LiveConfiguration { live: version, push, pieces: pieces.len(), target_parts, by: by.clone(), at: now };
         let expect = before.map_or(Expect::Absent, Loaded::expect);
         let mut writes = Writes::new();
         writes.state.push(Write::Put(keys::live_configuration(), item_of(&live), expect));
@@ -183,113 +226,5 @@ impl Ledger {
         let note = Note { actor: by, what: "configuration pushed".to_owned(), detail };
         self.save_noted(writes, CONFIGURATION_SUBJECT, note, now).await?;
         Ok(version)
-    }
-}
-
-/// What a push makes live.
-#[derive(Debug)]
-pub struct Publication<'a> {
-    /// The text as it was written.
-    pub source: &'a str,
-    /// The same, checked.
-    pub config: &'a Config,
-    /// Who pushes.
-    pub by: &'a str,
-}
-
-impl LiveConfiguration {
-    /// Whether what is live is what a publication would make live, part by part.
-    pub fn holds(&self, publication: &Publication<'_>) -> bool {
-        let (parts, _) = publication.parts(&pieces_of(publication.source));
-        self.push.split_once(PUSH_SEPARATOR).is_some_and(|(_, hash)| hash == hash_of(&parts))
-    }
-}
-
-impl Publication<'_> {
-    /// The parts, and how many of them list targets.
-    fn parts(&self, pieces: &[&str]) -> (Vec<(String, Item)>, usize) {
-        let texts = pieces
-            .iter()
-            .enumerate()
-            .map(|(index, text)| (source_part(index), item_of(&Piece { text: (*text).to_owned() })));
-        let repositories = self
-            .config
-            .by_repository()
-            .into_values()
-            .filter_map(|routes| Some(RepositoryConfig { full_name: routes.first()?.repository.clone(), routes }));
-        let repositories = repositories.map(|one| (repository_part(&one.full_name), item_of(&one)));
-        let environments = self.config.by_environment().into_iter();
-        let environments = environments.map(|(name, one)| (format!("environment#{name}"), item_of(&one)));
-        let targets: BTreeSet<_> =
-            self.config.routes.iter().filter_map(|route| Target::of_route(&route.target)).collect();
-        let targets: Vec<_> = targets.into_iter().collect();
-        let lists = targets.chunks(TARGETS_PER_PART).enumerate();
-        let lists: Vec<_> = lists
-            .map(|(index, some)| (targets_part(index), item_of(&Targets { targets: some.iter().cloned().collect() })))
-            .collect();
-        let target_parts = lists.len();
-        (texts.chain(repositories).chain(environments).chain(lists).collect(), target_parts)
-    }
-}
-
-fn targets_part(index: usize) -> String {
-    format!("targets#{index:04}")
-}
-
-fn repository_part(full_name: &str) -> String {
-    format!("repository#{}", full_name.to_ascii_lowercase())
-}
-
-fn source_part(index: usize) -> String {
-    format!("source#{index:04}")
-}
-
-/// Cuts parts into transactions that DynamoDB takes.
-fn chunks_of(parts: Vec<(String, Item)>) -> Vec<Vec<(String, Item)>> {
-    let mut chunks: Vec<Vec<(String, Item)>> = Vec::new();
-    let mut room = 0;
-    for part in parts {
-        let bytes = serde_json::to_vec(&part.1).map_or(0, |json| json.len());
-        match chunks.last_mut().filter(|chunk| chunk.len() < PARTS_PER_WRITE && bytes <= room) {
-            Some(chunk) => {
-                chunk.push(part);
-                room -= bytes;
-            }
-            None => {
-                chunks.push(vec![part]);
-                room = BYTES_PER_WRITE.saturating_sub(bytes);
-            }
-        }
-    }
-    chunks
-}
-
-/// Cuts a text into pieces at character boundaries.
-fn pieces_of(mut text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    while !text.is_empty() {
-        let (piece, rest) = text.split_at(text.floor_char_boundary(SOURCE_PIECE_BYTES));
-        pieces.push(piece);
-        text = rest;
-    }
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_configuration_of_any_size_is_cut_into_transactions_that_dynamodb_takes() {
-        let part = |bytes: usize| {
-            let item = Item::from_iter([("text".to_owned(), "x".repeat(bytes).into())]);
-            ("part".to_owned(), item)
-        };
-        let chunks = chunks_of((0..120).map(|_| part(10)).collect());
-        assert_eq!(chunks.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50, 20], "by number");
-        let chunks = chunks_of((0..20).map(|_| part(300_000)).collect());
-        assert!(chunks.iter().all(|chunk| chunk.len() <= 6), "by size");
-        assert_eq!(chunks.iter().map(Vec::len).sum::<usize>(), 20, "nothing is lost");
-        assert_eq!(pieces_of(&"é".repeat(150_000)).concat(), "é".repeat(150_000), "no character is cut in two");
     }
 }

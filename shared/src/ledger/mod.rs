@@ -8,14 +8,14 @@ mod configuration;
 mod deliveries;
 mod executions;
 mod keys;
-mod pushes;
+mod publication;
 mod refs;
 mod runs;
 
 pub use audit::{AUDIT_ENTRIES_MAX, CONFIGURATION_SUBJECT, execution_subject};
-pub use configuration::{LiveConfiguration, LiveRoutes, PipelineCheck, Publication, Version};
+pub use configuration::{LiveConfiguration, LiveRoutes, PipelineCheck, Version};
 pub use executions::Filter;
-pub use pushes::PUSHES_TO_MAX;
+pub use publication::Publication;
 pub use refs::{Claim, RefState};
 pub use runs::{Run, Unowned};
 
