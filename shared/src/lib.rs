@@ -8,8 +8,12 @@ pub mod config;
 pub mod domain;
 pub mod github;
 #[cfg(feature = "ledger")]
+pub mod landing;
+#[cfg(feature = "ledger")]
 pub mod ledger;
 pub mod random;
+#[cfg(feature = "targets")]
+pub mod recording;
 #[cfg(feature = "targets")]
 pub mod run;
 pub mod settings;

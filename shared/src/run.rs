@@ -12,6 +12,7 @@ use crate::domain::execution::{
     Execution, ExecutionId, NotNow, Origin, QUIET_AFTER, Seen, Sighting, Start, StartDecision, StartEvent, Status,
     decide_start, sight,
 };
+use crate::landing::with_landings;
 use crate::ledger::{Ledger, LedgerError, Loaded, Run, Writes, execution_subject};
 use crate::settings::LedgerSettings;
 use jiff::Timestamp;
@@ -160,7 +161,7 @@ impl Engine {
         let mut writes = Writes::new();
         if let Start::Started { aws_id } = &execution.start.clone() {
             let run = self.owned(&mut execution, aws_id, now).await?;
-            writes = writes.run(&run);
+            writes = with_landings(&self.ledger, writes.run(&run), &execution, &run.value).await?;
         }
         if let (true, Some(fence), Some(route)) = (decision.ask, &execution.fence, &execution.route) {
             writes = writes.while_fence_stands(fence, route);

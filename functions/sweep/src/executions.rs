@@ -4,6 +4,7 @@ use crate::{App, Summary, has_time};
 use jiff::Timestamp;
 use pointsman::domain::audit::Note;
 use pointsman::domain::execution::{Execution, ExecutionId, LOOK_AGAIN_AFTER, QUIET_AFTER, Start, StartEvent, Status};
+use pointsman::landing::with_landings;
 use pointsman::ledger::{Loaded, Writes, execution_subject};
 use pointsman::run::{Engine, RunError, in_turns, reflect};
 use serde_json::json;
@@ -94,7 +95,15 @@ async fn ask_about(engine: &Engine, quiet: &Execution, aws_id: &str, now: Timest
             after.note = Some("AWS does not know this execution any more".to_owned());
         }
         after.due_at = after.due_at.map(|_| now + QUIET_AFTER);
-        let writes = Writes::new().run(&run).execution(&Loaded { value: after.clone(), version });
+        let mut writes = Writes::new().run(&run);
+        if after.sha.is_none() {
+            after.sha = run.value.observed.commit();
+            writes = writes.listed_by_sha(&after);
+        }
+        if after.status.is_over() {
+            writes = with_landings(&engine.ledger, writes, &after, &run.value).await?;
+        }
+        let writes = writes.execution(&Loaded { value: after.clone(), version });
         if after.status == before.status {
             engine.ledger.save(writes).await?;
         } else {

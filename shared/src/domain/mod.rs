@@ -8,6 +8,7 @@ pub mod authors;
 pub mod change;
 pub mod command;
 pub mod delivery;
+pub mod environment;
 pub mod event;
 pub mod execution;
 pub mod intake;

@@ -3,6 +3,7 @@
 //! EventBridge delivers at least once and in no order, so the fold is a join: every field keeps the greatest
 //! report by (attempt, time, rank), and merging is commutative, associative and idempotent.
 
+use super::change::Sha;
 use super::execution::Status;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -261,6 +262,34 @@ impl Observed {
         if self.actions.values().any(is_asked) { Status::AwaitingApproval } else { Status::Running }
     }
 
+    /// When the run came through a stage, if it has: as the stage's own report says. Once the whole has succeeded, that
+    /// report may be lost; then the stage ended with its last action, or with the whole. A rollback runs through one
+    /// stage only, so nothing is concluded for a stage of which nothing was reported.
+    pub fn passed(&self, stage: &str) -> Option<Timestamp> {
+        let succeeded = |progress: &&Progress| progress.mark.state == State::Succeeded;
+        let reported = self.stages.get(stage);
+        if let Some(progress) = reported.filter(succeeded) {
+            return Some(progress.mark.at);
+        }
+        let whole = self.whole.as_ref().filter(succeeded)?;
+        let of_stage = |name: &str| name.split_once('/').is_some_and(|(its, _)| its == stage);
+        let actions = self.actions.iter().filter(|(name, _)| of_stage(name));
+        let last = actions.map(|(_, action)| action.progress.mark.at).max();
+        let is_rollback = self.trigger.as_ref().is_some_and(|trigger| trigger.kind.ends_with("Rollback"));
+        last.or((reported.is_some() || !is_rollback).then_some(whole.mark.at))
+    }
+
+    /// The commit of a run that no push of ours started: its only source revision that is one.
+    pub fn commit(&self) -> Option<Sha> {
+        let mut commits = self.revisions.values().filter_map(|revision| revision.parse::<Sha>().ok());
+        commits.next().filter(|first| commits.all(|other| other == *first))
+    }
+
+    /// Whether it has come through any stage.
+    pub fn has_passed_any(&self) -> bool {
+        self.whole.iter().chain(self.stages.values()).any(|progress| progress.mark.state == State::Succeeded)
+    }
+
     /// The image digests among the output variables, as they stand there.
     pub fn digests(&self) -> impl Iterator<Item = &str> {
         self.outputs.values().flat_map(|value| digests_in(value))
@@ -354,6 +383,43 @@ mod tests {
         assert_eq!(observed.status(), Some(Status::Succeeded), "a running one says nothing new");
         observed.fold(&whole(3, 9, State::Resumed));
         assert_eq!(observed.status(), Some(Status::Running), "a third attempt");
+    }
+
+    #[test]
+    fn a_stage_is_passed_when_it_says_so_or_when_the_whole_succeeded() {
+        use State::*;
+        let stage = |second: i64, state| Report::Stage { stage: "Deploy".into(), mark: mark(1, second, state) };
+        let action = |stage: &str, second: i64, state| Report::Action {
+            stage: stage.into(),
+            action: "Ship".into(),
+            category: "Deploy".into(),
+            mark: mark(1, second, state),
+            link: None,
+        };
+        let began = |kind: &str| Report::Whole {
+            mark: mark(1, 1, Started),
+            trigger: Some(Trigger { kind: kind.into(), detail: String::new() }),
+        };
+        let person = || began("StartPipelineExecution");
+        #[rustfmt::skip]
+        let cases: [(&[Report], Option<i64>, &str); 10] = [
+            (&[],                                                                             None,    "nothing was reported"),
+            (&[stage(3, Started)],                                                            None,    "it is in it"),
+            (&[stage(3, Started), stage(5, Succeeded)],                                       Some(5), "the stage says so"),
+            (&[stage(3, Succeeded), whole(1, 9, Succeeded)],                                  Some(3), "its own time counts"),
+            (&[stage(3, Failed), whole(1, 9, Failed)],                                        None,    "it failed there"),
+            (&[stage(3, Failed), stage(7, Succeeded), whole(2, 8, Resumed)],                  Some(7), "and was tried again"),
+            (&[stage(3, Started), action("Deploy", 6, Succeeded), whole(1, 9, Succeeded)],    Some(6), "its report was lost: it ended with its last action"),
+            (&[person(), whole(1, 9, Succeeded)],                                             Some(9), "all of its reports were lost"),
+            (&[began("ManualRollback"), action("Other", 6, Succeeded), whole(1, 9, Succeeded)], None,  "a rollback of another stage"),
+            (&[began("AutomatedRollback"), stage(4, Started), whole(1, 9, Succeeded)],        Some(9), "a rollback of this one"),
+        ];
+        for (reports, expected, why) in cases {
+            let mut observed = Observed::default();
+            reports.iter().for_each(|report| observed.fold(report));
+            assert_eq!(observed.passed("Deploy").map(Timestamp::as_second), expected, "{why}");
+            assert!(expected.is_none() || observed.has_passed_any(), "{why}");
+        }
     }
 
     #[test]

@@ -77,6 +77,10 @@ fn of_target(target: &Target) -> String {
     format!("{}#{}#{}", target.region, target.kind.as_str(), target.name)
 }
 
+pub(super) fn environment(name: &str, region: &str) -> Key {
+    Key::new(format!("environment#{name}"), format!("region#{region}"))
+}
+
 pub(super) fn live_configuration() -> Key {
     Key::new("configuration", "live")
 }

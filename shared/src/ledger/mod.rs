@@ -6,6 +6,7 @@
 mod audit;
 mod configuration;
 mod deliveries;
+mod environments;
 mod executions;
 mod keys;
 mod publication;

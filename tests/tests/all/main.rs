@@ -10,7 +10,7 @@
 )]
 
 mod architecture;
-mod authors;
+mod environments;
 mod journeys;
 mod order;
 mod simulation;

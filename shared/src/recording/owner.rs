@@ -1,34 +1,39 @@
 //! Whose is a run that no answer has named yet: one of ours whose answer was lost or is still on its way, or
 //! somebody else's.
 
-use crate::{commit_of, save_owned};
-use jiff::Timestamp;
-use pointsman::aws::CallError;
-use pointsman::domain::audit::Note;
-use pointsman::domain::execution::{
-    Execution, ExecutionId, Kind, Origin, Seen, Sighting, Start, StartEvent, Status, TargetKind, sight,
+use super::save_owned;
+use crate::aws::CallError;
+use crate::domain::audit::Note;
+use crate::domain::execution::{
+    Execution, ExecutionId, Kind, Origin, Seen, Sighting, Start, StartEvent, Status, Target, TargetKind, sight,
 };
-use pointsman::ledger::{Loaded, Run, Writes, execution_subject};
-use pointsman::run::{Engine, RunError, reflect};
+use crate::landing::with_landings;
+use crate::ledger::{Loaded, Run, Writes, execution_subject};
+use crate::run::{Engine, RunError, reflect};
+use jiff::Timestamp;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many of a target's latest executions may be waiting for this run.
 const WAITING_MAX: usize = 50;
 
 /// Saves a run that has no owner yet, with its owner if one is found.
-pub(crate) async fn find_or_leave(engine: &Engine, mut run: Loaded<Run>, now: Timestamp) -> Result<(), RunError> {
+pub(super) async fn find_or_leave(
+    engine: &Engine,
+    mut run: Loaded<Run>,
+    now: Timestamp,
+) -> Result<Option<ExecutionId>, RunError> {
     let seen = match engine.targets.seen(&run.value.target, &run.value.aws_id).await {
         Ok(seen) => completed(seen, &run.value),
         // AWS does not know it, or no more: there is nothing to record.
         Err(CallError::Refused { code, message }) => {
             tracing::warn!(runs = %run.value.target, code, message, "an event of what AWS does not know");
-            return Ok(());
+            return Ok(None);
         }
         Err(error) => return Err(error.into()),
     };
     if seen.is_by_our_role == Some(false) {
-        return save_external(engine, run, now).await;
+        return save_external(engine, run, now).await.map(Some);
     }
     match waiting_for(engine, &run.value, &seen).await? {
         Some(id) => {
@@ -37,12 +42,15 @@ pub(crate) async fn find_or_leave(engine: &Engine, mut run: Loaded<Run>, now: Ti
             engine.take_up(&id, &event, now).await?;
             let mut owned = engine.ledger.run(&run.value.target, &run.value.aws_id, now).await?;
             owned.value.observed.merge(&run.value.observed);
-            save_owned(engine, owned, &id, now).await
+            // What was reported while it had no owner landed nowhere yet.
+            save_owned(engine, owned, &id, true, now).await?;
+            Ok(Some(id))
         }
         // Ours, but not yet told apart: `dispatch` saves the answer, or `sweep` recognises it later.
         None => {
             run.value.updated_at = now;
-            Ok(engine.ledger.save(Writes::new().run(&run)).await?)
+            engine.ledger.save(Writes::new().run(&run)).await?;
+            Ok(None)
         }
     }
 }
@@ -70,15 +78,37 @@ async fn waiting_for(engine: &Engine, run: &Run, seen: &Seen) -> Result<Option<E
 }
 
 /// Makes a record of what Pointsman did not start.
-async fn save_external(engine: &Engine, mut run: Loaded<Run>, now: Timestamp) -> Result<(), RunError> {
-    let target = run.value.target.clone();
-    let id = ExecutionId::of_external(&target, &run.value.aws_id);
+async fn save_external(engine: &Engine, mut run: Loaded<Run>, now: Timestamp) -> Result<ExecutionId, RunError> {
+    let id = ExecutionId::of_external(&run.value.target, &run.value.aws_id);
     run.value.execution = Some(id.clone());
-    let trigger = run.value.observed.trigger.clone();
+    let environment = only_environment_of(engine, &run.value.target).await?;
+    let (execution, note) = external(engine, &id, environment, &run.value, now);
+    let writes = with_landings(&engine.ledger, Writes::new().run(&run), &execution, &run.value).await?;
+    let writes = writes.execution(&Loaded::absent(execution));
+    engine.ledger.save_noted(writes, &execution_subject(&id), note, now).await?;
+    Ok(id)
+}
+
+/// The environment that a target deploys to. Where it serves several, only a route could tell which one is meant.
+async fn only_environment_of(engine: &Engine, target: &Target) -> Result<Option<String>, RunError> {
+    let mut environments = engine.ledger.environments_of(target).await?.into_iter();
+    Ok(environments.next().filter(|_| environments.next().is_none()))
+}
+
+/// The execution that an external run is, and what the audit log says of it.
+fn external(
+    engine: &Engine,
+    id: &ExecutionId,
+    environment: Option<String>,
+    run: &Run,
+    now: Timestamp,
+) -> (Execution, Note) {
+    let target = run.target.clone();
+    let trigger = run.observed.trigger.clone();
     let (kind, by) =
         trigger.map_or_else(|| ("unknown".to_owned(), None), |trigger| (trigger.kind, Some(trigger.detail)));
     let started_at =
-        run.value.observed.whole.as_ref().map_or(now, |whole| whole.began.map_or(whole.mark.at, |began| began.1));
+        run.observed.whole.as_ref().map_or(now, |whole| whole.began.map_or(whole.mark.at, |began| began.1));
     let mut execution = Execution {
         id: id.clone(),
         kind: if target.kind == TargetKind::Build { Kind::Build } else { Kind::Deployment },
@@ -86,18 +116,16 @@ async fn save_external(engine: &Engine, mut run: Loaded<Run>, now: Timestamp) ->
         route: None,
         repository: None,
         git_ref: None,
-        sha: commit_of(&run.value.observed),
+        sha: run.observed.commit(),
         title: None,
         actor: by.clone().filter(|by| !by.is_empty()),
-        is_by_hand: false,
-        environment: None,
-        approval: None,
+        environment,
         target,
-        variables: std::collections::BTreeMap::new(),
+        variables: BTreeMap::new(),
         source_action: None,
         fence: None,
         note: Some(format!("not started by Pointsman: {kind}")),
-        start: Start::Started { aws_id: run.value.aws_id.clone() },
+        start: Start::Started { aws_id: run.aws_id.clone() },
         status: Status::Running,
         images: BTreeSet::new(),
         created_at: started_at,
@@ -105,12 +133,11 @@ async fn save_external(engine: &Engine, mut run: Loaded<Run>, now: Timestamp) ->
         updated_at: now,
         due_at: None,
     };
-    reflect(&mut execution, &run.value, now);
+    reflect(&mut execution, run, now);
     let note = Note {
         actor: engine.actor.clone(),
         what: "seen, not started by Pointsman".to_owned(),
-        detail: json!({ "trigger": kind, "by": by, "aws_id": run.value.aws_id }),
+        detail: json!({ "trigger": kind, "by": by, "aws_id": run.aws_id }),
     };
-    let writes = Writes::new().run(&run).execution(&Loaded::absent(execution));
-    Ok(engine.ledger.save_noted(writes, &execution_subject(&id), note, now).await?)
+    (execution, note)
 }

@@ -1,0 +1,36 @@
+//! Environments, region by region: what has landed there.
+
+use super::{Ledger, LedgerError, Loaded, Writes, item_of, keys, read};
+use crate::aws::dynamodb::{Key, Write};
+use crate::domain::environment::EnvironmentState;
+
+impl Ledger {
+    /// The record of an environment in each of `regions`, in their order; new where nothing has landed yet.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn environment_states(
+        &self,
+        name: &str,
+        regions: impl IntoIterator<Item = &str>,
+    ) -> Result<Vec<Loaded<EnvironmentState>>, LedgerError> {
+        let regions: Vec<&str> = regions.into_iter().collect();
+        let keys: Vec<Key> = regions.iter().map(|region| keys::environment(name, region)).collect();
+        let found = self.state.get_all(&keys).await?;
+        let known: Vec<Loaded<EnvironmentState>> = found.into_iter().map(read).collect::<Result<_, _>>()?;
+        let of = |region: &str| {
+            let its = known.iter().find(|state| state.value.region == region).cloned();
+            its.unwrap_or_else(|| Loaded::absent(EnvironmentState::new(name, region)))
+        };
+        Ok(regions.into_iter().map(of).collect())
+    }
+}
+
+impl Writes {
+    /// Saves the record of an environment in a region.
+    pub fn environment_state(mut self, state: &Loaded<EnvironmentState>) -> Self {
+        let key = keys::environment(&state.value.name, &state.value.region);
+        self.state.push(Write::Put(key, item_of(&state.value), state.expect()));
+        self
+    }
+}
