@@ -53,6 +53,10 @@ pub async fn handle(app: &App, event: &Event) -> Result<(), RunError> {
             take_in(&app.engine, &target, &aws_id, &report, now).await.map(drop)
         }
         Said::ImagePushed { sha, image } => images::pushed(&app.engine, &sha, &image, now).await,
+        Said::ImageScanned { digest, repository, scan } => {
+            images::scanned(&app.engine, &digest, &repository, &scan, now).await
+        }
+        Said::Found { arn, images } => images::found(&app.engine, &arn, &images, now).await,
         Said::Nothing => {
             tracing::debug!(source = event.source, detail_type = event.detail_type, "event passed over");
             Ok(())

@@ -3,13 +3,17 @@
 //! Only AWS can put events with a source that begins with `aws.` on a bus (PutEvents refuses them), so the source is
 //! trusted. Everything in `detail` that a person can influence is only ever shown.
 
+mod inspector;
+
 use super::execution::{Target, TargetKind};
+use super::image::{Finding, Scan};
 use super::observed::{Link, Mark, Report, State, Trigger};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// An event as EventBridge delivers it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -51,6 +55,22 @@ pub enum Said {
         /// `REPOSITORY@sha256:…`
         image: String,
     },
+    /// The first scan of an image ended.
+    ImageScanned {
+        /// Which image: `sha256:…`
+        digest: String,
+        /// Where it lies: `REGION/REPOSITORY`.
+        repository: String,
+        /// What it counted.
+        scan: Scan,
+    },
+    /// A finding in an image is new, or changed.
+    Found {
+        /// Names the finding.
+        arn: String,
+        /// What it says of each image, by digest.
+        images: BTreeMap<String, Finding>,
+    },
     /// Nothing that is listened for.
     Nothing,
 }
@@ -63,6 +83,8 @@ pub fn read(event: &Event) -> Said {
         ("aws.codepipeline", "CodePipeline Action Execution State Change") => of_action(event),
         ("aws.codebuild", "CodeBuild Build State Change") => of_build(event),
         ("aws.ecr", "ECR Image Action") => of_image(event),
+        ("aws.inspector2", "Inspector2 Scan") => inspector::of_scan(event),
+        ("aws.inspector2", "Inspector2 Finding") => inspector::of_finding(event),
         _ => None,
     };
     said.unwrap_or(Said::Nothing)

@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod environment;
 pub mod event;
 pub mod execution;
+pub mod image;
 pub mod intake;
 pub mod observed;
 pub mod pattern;

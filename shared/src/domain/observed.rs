@@ -5,6 +5,7 @@
 
 use super::change::Sha;
 use super::execution::Status;
+use super::image::digests_in;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -303,17 +304,6 @@ fn join_texts(mine: &mut BTreeMap<String, String>, theirs: &BTreeMap<String, Str
             slot.clone_from(value);
         }
     }
-}
-
-/// Every `sha256:` with 64 hexadecimal digits in `text`.
-fn digests_in(text: &str) -> impl Iterator<Item = &str> {
-    const DIGEST_BYTES: usize = "sha256:".len() + 64;
-    text.match_indices("sha256:").filter_map(move |(start, prefix)| {
-        let digest = text.get(start..start + DIGEST_BYTES)?;
-        let is_hex = digest.bytes().skip(prefix.len()).all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let ends_there = !text.as_bytes().get(start + DIGEST_BYTES).is_some_and(u8::is_ascii_hexdigit);
-        (is_hex && ends_there).then_some(digest)
-    })
 }
 
 #[cfg(test)]

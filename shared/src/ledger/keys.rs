@@ -81,6 +81,22 @@ pub(super) fn environment(name: &str, region: &str) -> Key {
     Key::new(format!("environment#{name}"), format!("region#{region}"))
 }
 
+/// The partition of all that is known of an image.
+pub(super) fn image(digest: &str) -> String {
+    format!("image#{digest}")
+}
+
+pub(super) fn image_scans(digest: &str) -> Key {
+    Key::new(image(digest), IMAGE_SCANS)
+}
+
+/// The sort key of an image's scans: behind those of its findings, so that it comes first from behind.
+pub(super) const IMAGE_SCANS: &str = "scan";
+
+pub(super) fn finding(digest: &str, arn: &str) -> Key {
+    Key::new(image(digest), format!("finding#{}", hash_of(&arn)))
+}
+
 pub(super) fn live_configuration() -> Key {
     Key::new("configuration", "live")
 }

@@ -8,6 +8,7 @@ mod configuration;
 mod deliveries;
 mod environments;
 mod executions;
+mod images;
 mod keys;
 mod publication;
 mod refs;
@@ -16,6 +17,7 @@ mod runs;
 pub use audit::{AUDIT_ENTRIES_MAX, CONFIGURATION_SUBJECT, execution_subject};
 pub use configuration::{LiveConfiguration, LiveRoutes, PipelineCheck, Version};
 pub use executions::Filter;
+pub use images::{FINDINGS_PER_IMAGE_MAX, IMAGES_MAX};
 pub use publication::Publication;
 pub use refs::{Claim, RefState};
 pub use runs::{Run, Unowned};
@@ -35,6 +37,9 @@ pub const CLAIMS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 400);
 /// How long a push is kept, for who wrote what. What was live for longer leaves the authors of the next version
 /// not knowable.
 pub const PUSHES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 400);
+
+/// How long what Inspector says of an image is kept after it last said anything.
+pub const IMAGES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 180);
 
 /// The state table and the audit log.
 #[derive(Debug, Clone)]

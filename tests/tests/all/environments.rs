@@ -1,9 +1,12 @@
-//! Environments: what is live in each region, whoever deployed it and whenever that is heard.
+//! Environments: what is live in each region, whoever deployed it and whenever that is heard; and what Inspector says
+//! of the images.
 
 use pointsman::aws::targets::Targets;
 use pointsman::domain::environment::EnvironmentState;
 use pointsman::domain::execution::{Execution, StartEvent, Status};
+use pointsman::domain::image::{Fix, check};
 use pointsman::domain::observed::{Mark, Report, State};
+use pointsman::domain::policy::Severity;
 use pointsman::ledger::{Filter, Loaded, Writes};
 use pointsman::run::Engine;
 use pointsman_local::faults::{EventFault, Fault};
@@ -226,4 +229,44 @@ async fn the_parts_of_a_configuration_are_found_each_by_its_name() {
         served.push((target.name.as_str(), ledger.environments_of(target).await.unwrap().join(" ")));
     }
     assert_eq!(served, [("shared", "api jobs".to_owned()), ("web", "web".to_owned())]);
+}
+
+fn tell(world: &World, sample: &str, change: impl FnOnce(&mut Value)) {
+    let mut event: Value = serde_json::from_str(sample).unwrap();
+    change(&mut event);
+    world.aws().tell(event.to_string().as_bytes()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_inspector_says_of_an_image_decides_whether_its_gate_opens() {
+    let scan = include_str!("../../../events/inspector-scan.json");
+    let finding = include_str!("../../../events/inspector-finding.json");
+    let image = "shop/web@sha256:c30be97422f400223c18c264d0d342afd6c98a40f8489d42bd09bd0e3a1b96a9";
+    let world = World::with_config(WEB).await;
+    let ledger = world.local.ledger();
+    let gate = ledger.environment_config("web").await.unwrap().unwrap().1.environment.gate.unwrap();
+    let today = "2026-03-02".parse().unwrap();
+    let said = async || {
+        world.settle().await;
+        let known = ledger.image_states([image]).await.unwrap();
+        check(&gate, &[image.to_owned()].into(), &known, today).to_string()
+    };
+    insta::assert_snapshot!(said().await, @"blocked: the scan of shop/web@sha256:c30be97422f4 is missing");
+    tell(&world, scan, |_| {});
+    insta::assert_snapshot!(said().await, @"blocked: 1 more (HIGH) that Inspector counted in shop/web@sha256:c30be97422f4");
+    // Events overtake one another, and come twice.
+    tell(&world, finding, |event| {
+        event["time"] = json!("2026-03-02T15:00:00Z");
+        event["detail"]["status"] = json!("SUPPRESSED");
+    });
+    insta::assert_snapshot!(said().await, @"passed: shop/web@sha256:c30be97422f4");
+    tell(&world, finding, |_| {});
+    tell(&world, finding, |_| {});
+    insta::assert_snapshot!(said().await, @"passed: shop/web@sha256:c30be97422f4");
+    tell(&world, finding, |event| event["time"] = json!("2026-03-02T16:00:00Z"));
+    insta::assert_snapshot!(said().await, @"blocked: CVE-2026-0001 (HIGH) in shop/web@sha256:c30be97422f4");
+    let known = &ledger.image_states([image]).await.unwrap()[image.split_once('@').unwrap().1];
+    let kept = known.findings.first().unwrap();
+    assert_eq!((known.findings.len(), kept.severity, kept.fix), (1, Severity::High, Some(Fix::Yes)));
+    assert_eq!(known.scans.repositories["us-east-1/shop/web"].counts[&Severity::Medium], 12);
 }

@@ -61,15 +61,24 @@ async fn take_event(State(aws): State<Aws>, body: Body) -> Response {
     let Ok(bytes) = to_bytes(body, LARGEST_EVENT_BYTES).await else {
         return refuse("An event is at most 256 KB.");
     };
-    match complete(&aws, &bytes) {
-        Ok((region, envelope)) => {
-            let id = envelope["id"].clone();
-            aws.ecr().observe(&aws, &region, &envelope);
-            aws.eventbridge().publish(&aws, &region, "default", envelope);
-            aws.poke();
-            plain(StatusCode::ACCEPTED, &json!({ "id": id }))
-        }
+    match aws.tell(&bytes) {
+        Ok(id) => plain(StatusCode::ACCEPTED, &json!({ "id": id })),
         Err(sentence) => refuse(sentence),
+    }
+}
+
+impl Aws {
+    /// Takes an event that only AWS can emit, as `POST /_local/events` does; answers with its id.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn tell(&self, event: &[u8]) -> Result<Value, &'static str> {
+        let (region, envelope) = complete(self, event)?;
+        let id = envelope["id"].clone();
+        self.ecr().observe(self, &region, &envelope);
+        self.eventbridge().publish(self, &region, "default", envelope);
+        self.poke();
+        Ok(id)
     }
 }
 

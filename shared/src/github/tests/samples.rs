@@ -43,6 +43,8 @@ const AWS: &[(&str, &str)] = files![
     "codepipeline-pipeline.json",
     "codepipeline-stage.json",
     "ecr-push.json",
+    "inspector-finding.json",
+    "inspector-scan.json",
 ];
 
 /// Read by the tests of the function that gets it, or by those of the whole.
@@ -212,7 +214,15 @@ fn every_aws_sample_says_what_its_name_says() {
     let ChangeKind::Push(push) = sample("push-production.json").kind else { panic!("no push") };
     assert_eq!(sha, push.after, "the image is tagged with the commit that went to production");
     assert!(image.starts_with("shop/web@sha256:"), "{image}");
-    assert_eq!(cases.len() + 1, AWS.len());
+    assert_eq!(cases.len() + 3, AWS.len(), "those of the image are the others");
+
+    let read = |name: &str| event::read(&serde_json::from_str(text(name)).unwrap());
+    let Said::ImageScanned { digest, repository, scan } = read("inspector-scan.json") else { panic!("no scan") };
+    assert!(image.ends_with(&format!("@{digest}")), "the scan is of the image that was pushed");
+    let Said::Found { images, .. } = read("inspector-finding.json") else { panic!("no finding") };
+    let finding = &images[&digest];
+    assert_eq!((finding.vulnerability.as_str(), finding.repository.as_str()), ("CVE-2026-0001", repository.as_str()));
+    assert_eq!(scan.counts[&finding.severity], 1, "the scan counted the finding");
 }
 
 fn told(report: &Report) -> String {
