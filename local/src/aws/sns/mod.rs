@@ -59,10 +59,12 @@ impl Sns {
         lock(&self.state).mail.all()
     }
 
-    /// Has `listener` called with each mail from now on. There is one listener: a second one is ignored.
+    /// Has `listener` called with each mail that nobody was told of, and with each from now on. There is one listener: a
+    /// second one is ignored.
     pub fn on_mail(&self, listener: impl Fn(&Mail) + Send + Sync + 'static) {
         // Whoever came first stays: nobody starts two runners in one process on one account.
         let _ = self.listener.set(Box::new(listener));
+        self.tell();
     }
 
     /// Everything that is kept, as JSON.
@@ -81,10 +83,9 @@ impl Sns {
 
     /// Tells the listener of new mail. Not under the lock: it may do anything.
     fn tell(&self) {
+        let Some(listener) = self.listener.get() else { return };
         let untold = lock(&self.state).mail.take_untold();
-        if let Some(listener) = self.listener.get() {
-            untold.iter().for_each(listener);
-        }
+        untold.iter().for_each(listener);
     }
 }
 

@@ -73,11 +73,13 @@ impl State {
         let subscriptions = self.topics.get_mut(topic_arn).map(|topic| &mut topic.subscriptions);
         let found = subscriptions.into_iter().flatten().find(|(_, known)| known.state.token() == Some(token));
         let (id, found) = found.ok_or_else(|| invalid("Token"))?;
+        // Confirmed by a click and then by a signed request, it is protected from then on. SNS's documentation does not say
+        // so; those who tried report it.
+        let is_authenticated = wants_authentication || found.state.is_authenticated();
         if !found.state.is_confirmed() {
-            let token = Some(token.to_owned());
-            found.state = Confirmation::Confirmed { token, is_authenticated: wants_authentication };
             found.mailed.clear();
         }
+        found.state = Confirmation::Confirmed { token: Some(token.to_owned()), is_authenticated };
         Ok(json!({ "SubscriptionArn": format!("{topic_arn}:{id}") }))
     }
 
@@ -165,7 +167,8 @@ fn new(aws: &Aws, call: &Call, protocol: &str, endpoint: &str, attributes: BTree
     let state = if needs_confirmation {
         Confirmation::pending(aws.random(subscription::new_token), call.now)
     } else {
-        Confirmation::Confirmed { token: None, is_authenticated: !protocol.starts_with("email") }
+        // What confirms it is the call that asks for it, and that was signed.
+        Confirmation::Confirmed { token: None, is_authenticated: true }
     };
     Subscription {
         protocol: protocol.to_owned(),

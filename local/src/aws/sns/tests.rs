@@ -250,6 +250,8 @@ async fn whoever_has_a_mail_can_end_it_unless_a_signature_is_asked_for() {
     ask(&aws, "ConfirmSubscription", confirm(&token(&aws), "true"));
     assert_eq!(listed(&aws), [arn.as_str()], "the way back");
     assert_eq!(end(&arn).unwrap_err().code, "AuthorizationError", "protected");
+    anonymously(&aws, "ConfirmSubscription", confirm(&token(&aws), "false")).unwrap();
+    assert_eq!(end(&arn).unwrap_err().code, "AuthorizationError", "a click does not undo that");
     let shown = ask(&aws, "GetSubscriptionAttributes", json!({ "SubscriptionArn": arn }));
     assert_eq!(shown["Attributes"]["ConfirmationWasAuthenticated"], "true");
     let mails = bodies(&aws).len();
@@ -261,6 +263,31 @@ async fn whoever_has_a_mail_can_end_it_unless_a_signature_is_asked_for() {
     assert_eq!(end(&work).unwrap_err().code, "AuthorizationError", "queues have no mail");
     pass(&aws, 49 * 3_600_000).await;
     assert_eq!(listed(&aws), [work]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_click_confirmed_can_be_protected_later() {
+    let aws = account(true);
+    let arn = subscribe(&aws, "email", ALICE, json!({}));
+    let shown = || ask(&aws, "GetSubscriptionAttributes", json!({ "SubscriptionArn": arn }))["Attributes"].clone();
+    let mut confirm = json!({ "TopicArn": TOPIC, "Token": token(&aws) });
+    anonymously(&aws, "ConfirmSubscription", confirm.clone()).unwrap();
+    assert_eq!(shown()["ConfirmationWasAuthenticated"], "false");
+    confirm["AuthenticateOnUnsubscribe"] = json!("true");
+    ask(&aws, "ConfirmSubscription", confirm);
+    assert_eq!(shown()["ConfirmationWasAuthenticated"], "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_listens_late_hears_of_the_mail_before() {
+    let aws = account(true);
+    subscribe(&aws, "email", ALICE, json!({}));
+    let told = Arc::new(Mutex::new(0));
+    let told_there = told.clone();
+    aws.sns().on_mail(move |_| *told_there.lock().unwrap() += 1);
+    assert_eq!(*told.lock().unwrap(), 1);
+    subscribe(&aws, "email", ALICE, json!({}));
+    assert_eq!(*told.lock().unwrap(), 2, "each once");
 }
 
 #[tokio::test(start_paused = true)]
