@@ -1,8 +1,8 @@
 //! What Pointsman's functions share: the rules (`domain`), GitHub's side, AWS's side, the ledger and the
 //! configuration. ARCHITECTURE.md is the map.
 
-#[cfg(feature = "ledger")]
-pub mod authors;
+#[cfg(all(feature = "mail", feature = "ledger"))]
+pub mod approvers;
 pub mod aws;
 pub mod config;
 pub mod domain;

@@ -11,6 +11,8 @@ pub mod codepipeline;
 pub mod dynamodb;
 #[cfg(feature = "secrets")]
 pub mod secretsmanager;
+#[cfg(feature = "mail")]
+pub mod sns;
 #[cfg(feature = "queue")]
 pub mod sqs;
 #[cfg(feature = "identity")]
