@@ -58,6 +58,7 @@ def settings(endpoint, queue):
         "POINTSMAN_BASE_URL": "http://127.0.0.1:3000",
         "POINTSMAN_APPROVER_TOPICS": f"arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-approver-",
         "POINTSMAN_DEAD_LETTERS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/pointsman-changes-dead.fifo",
+        "POINTSMAN_APPROVER_TOPICS": f"arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-approver-",
     }
 
 

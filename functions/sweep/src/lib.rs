@@ -1,14 +1,16 @@
 //! `sweep`: every minute, whatever was lost, late or left half done.
 //!
-//! Starts that wait or were not answered, executions that went quiet, dead letters, pipelines that start themselves.
-//! Each thing is finished or stays due; a failure of one keeps nothing else from its turn.
+//! Starts that wait or were not answered, executions that went quiet, dead letters, pipelines that start themselves,
+//! approvers whom mail does not reach. Each thing is finished or stays due; a failure of one keeps nothing else from its turn.
 
+mod approvers;
 mod dead_letters;
 mod executions;
 mod pipelines;
 
 use jiff::{SignedDuration, Timestamp};
 use pointsman::aws::AwsConfig;
+use pointsman::aws::sns::Topics;
 use pointsman::aws::sqs::Queue;
 use pointsman::run::{Engine, RunError};
 use pointsman::settings::{LedgerSettings, Lookup, Missing, required};
@@ -18,15 +20,13 @@ use serde::Serialize;
 /// Nothing new is begun with less than this left.
 const TIME_FOR_ONE_THING: SignedDuration = SignedDuration::from_secs(12);
 
-/// Where the ledger and the dead letters are, and how people are asked.
+/// Where the ledger, the dead letters and the approvers' topics are.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The ledger's.
     pub ledger: LedgerSettings,
     /// The URL of the dead letters of the queue of changes: `POINTSMAN_DEAD_LETTERS_QUEUE_URL`.
     pub dead_letters_url: String,
-    /// What links begin with, without a slash at the end: `POINTSMAN_BASE_URL`.
-    pub base_url: String,
     /// What the ARNs of the approvers' topics begin with: `POINTSMAN_APPROVER_TOPICS`.
     pub approver_topics: String,
 }
@@ -40,7 +40,6 @@ impl Settings {
         Ok(Self {
             ledger: LedgerSettings::read(lookup)?,
             dead_letters_url: required(lookup, "POINTSMAN_DEAD_LETTERS_QUEUE_URL")?,
-            base_url: required(lookup, "POINTSMAN_BASE_URL")?,
             approver_topics: required(lookup, "POINTSMAN_APPROVER_TOPICS")?,
         })
     }
@@ -52,6 +51,7 @@ pub struct App {
     config: AwsConfig,
     engine: Engine,
     dead_letters: Queue,
+    topics: Topics,
 }
 
 impl App {
@@ -59,7 +59,8 @@ impl App {
     pub async fn start(config: AwsConfig, settings: Settings) -> Self {
         let engine = Engine::start(&config, settings.ledger, "sweep").await;
         let dead_letters = Queue::new(&config, settings.dead_letters_url);
-        Self { config, engine, dead_letters }
+        let topics = Topics::new(&config, settings.approver_topics);
+        Self { config, engine, dead_letters, topics }
     }
 }
 
@@ -74,6 +75,8 @@ pub struct Summary {
     pub dead_letters: u64,
     /// Pipelines that start beside Pointsman.
     pub self_starting: u64,
+    /// Approvers whom mail does not reach.
+    pub unreachable_approvers: u64,
     /// Things that could not be finished this time.
     pub failures: u64,
 }
@@ -88,6 +91,7 @@ pub async fn handle(app: &App, deadline: Timestamp) -> Result<Summary, RunError>
     for (what, outcome) in [
         ("dead letters", dead_letters::count(app, &mut summary).await),
         ("pipelines that start themselves", pipelines::check(app, &mut summary).await),
+        ("approvers' mail", approvers::check(app, deadline, &mut summary).await),
     ] {
         if let Err(error) = outcome {
             tracing::error!(%error, what, "could not be looked after");
@@ -98,6 +102,7 @@ pub async fn handle(app: &App, deadline: Timestamp) -> Result<Summary, RunError>
         ("UnknownExecutions", summary.unknown),
         ("DeadLetters", summary.dead_letters),
         ("SelfStartingPipelines", summary.self_starting),
+        ("UnreachableApprovers", summary.unreachable_approvers),
         ("SweepFailures", summary.failures),
     ];
     // Alarms take a missing count for none, so a turn that found nothing says nothing.

@@ -3,13 +3,10 @@
 //! A push writes every part of a new version and then moves one pointer: all or nothing, and a reader finds its own
 //! repository's part without reading the others'.
 
-use super::publication::{
-    FREEZES, List, PEOPLE, PUSH_SEPARATOR, Piece, PipelineEnvironments, Publication, TARGETS, environment_part,
-    list_part, pipeline_part, repository_part, source_part,
-};
-use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys, read};
-use crate::aws::dynamodb::{Expect, Item, Key, Write};
-use crate::config::{EnvironmentConfig, FrozenEnvironment, Member};
+use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys};
+use crate::aws::dynamodb::{Expect, Item, Write};
+use crate::config::Config;
+use crate::domain::approver::ApproverCheck;
 use crate::domain::audit::Note;
 use crate::domain::execution::{Target, TargetKind};
 use crate::domain::intake::hex_sha256;
@@ -186,6 +183,29 @@ impl Ledger {
         let expect = last.map_or(Expect::Absent, Loaded::expect);
         let mut writes = Writes::new();
         writes.state.push(Write::Put(keys::pipeline_check(), item_of(check), expect));
+        self.save(writes).await
+    }
+
+    /// The last look at the approvers' mail.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn approver_check(&self) -> Result<Option<Loaded<ApproverCheck>>, LedgerError> {
+        self.load(&keys::approver_check()).await
+    }
+
+    /// Saves a look at the approvers' mail that followed `last`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when another look was saved first.
+    pub async fn save_approver_check(
+        &self,
+        last: Option<&Loaded<ApproverCheck>>,
+        check: &ApproverCheck,
+    ) -> Result<(), LedgerError> {
+        let expect = last.map_or(Expect::Absent, Loaded::expect);
+        let mut writes = Writes::new();
+        writes.state.push(Write::Put(keys::approver_check(), item_of(check), expect));
         self.save(writes).await
     }
 

@@ -105,6 +105,10 @@ pub(super) fn pipeline_check() -> Key {
     Key::new("configuration", "pipelines checked")
 }
 
+pub(super) fn approver_check() -> Key {
+    Key::new("configuration", "approvers checked")
+}
+
 /// A part of a configuration. `push` is of one push alone, so that two at once never mix their parts.
 pub(super) fn configuration(push: &str, part: &str) -> Key {
     Key::new(format!("configuration#{push}"), part)
