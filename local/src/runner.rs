@@ -8,7 +8,12 @@ use crate::functions::{Fleet, Reaper};
 use crate::pipelines;
 use crate::template::Template;
 use crate::wiring::{Wired, WiringError, lay_down};
+use base64::Engine as _;
+use pointsman::approvers::{self, SyncOptions};
+use pointsman::aws::CallError;
+use pointsman::aws::sns::Topics;
 use pointsman::config::{self, Problem};
+use pointsman::domain::approver::people;
 use pointsman::ledger::{Ledger, LedgerError, Publication};
 use pointsman::random::Random;
 use serde_json::Value;
@@ -95,6 +100,9 @@ pub enum StartError {
     /// The configuration could not be published.
     #[error("the configuration could not be published: {0}")]
     Publish(#[from] LedgerError),
+    /// The approvers' topics could not be made.
+    #[error("the approvers' topics could not be made: {0}")]
+    Topics(#[from] CallError),
     /// A pipeline was refused.
     #[error("pipeline {name}: {code}: {message}", code = failure.code, message = failure.message)]
     Pipeline {
@@ -157,7 +165,7 @@ impl Local {
         laid.map_err(|failure| StartError::Pipeline { name, failure })
     }
 
-    /// Publishes a configuration and makes the pipelines that it names, except those in `given`.
+    /// Publishes a configuration, makes the pipelines that it names, except those in `given`, and its approvers' topics.
     ///
     /// # Errors
     /// [`StartError`].
@@ -169,6 +177,7 @@ impl Local {
         pipelines::make_named(&self.aws, &config, given, topic.as_deref())
             .map_err(|(name, failure)| StartError::Pipeline { name, failure })?;
         self.warnings = lines(checked.warnings);
+        approvers::sync(&self.topics(), people(&config.approvers), &SyncOptions::default()).await?;
         let ledger = self.ledger();
         if ledger.live_source().await?.is_some_and(|(_, live)| live == text) {
             return Ok(());
@@ -186,6 +195,12 @@ impl Local {
     /// A client of the ledger, as an operator has it.
     pub fn ledger(&self) -> Ledger {
         Ledger::new(&self.fleet.config("operator", REGION), STACK.to_owned(), format!("{STACK}-audit"))
+    }
+
+    /// A client of the approvers' topics, as an operator has it.
+    pub fn topics(&self) -> Topics {
+        let prefix = format!("arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-approver-");
+        Topics::new(&self.fleet.config("operator", REGION), prefix)
     }
 
     /// Lets time pass in the account, for as long as it is polled.

@@ -9,6 +9,7 @@
     reason = "a test may"
 )]
 
+mod approvers;
 mod architecture;
 mod environments;
 mod journeys;
