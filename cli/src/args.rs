@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::session::Surroundings;
-use crate::{audit, completions, config, deliveries, executions, explain, send, start};
+use crate::{approvers, audit, completions, config, deliveries, executions, explain, send, start};
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -19,7 +19,7 @@ Exit codes:
   0  done
   1  failed or refused
   2  the command line is wrong
-  3  there is no such delivery, execution, route or configuration
+  3  there is no such delivery, execution, route, approver or configuration
 
 With --json every command prints one JSON document; a list is an array of what show shows.";
 
@@ -69,6 +69,10 @@ pub(crate) struct Globals {
     #[arg(long, global = true, env = "POINTSMAN_DEAD_LETTERS_QUEUE", value_name = "NAME")]
     #[arg(default_value = "pointsman-changes-dead.fifo", hide_env_values = true)]
     pub(crate) dead_letters_queue: String,
+    /// The approvers' topics: what their names begin with, or their ARNs
+    #[arg(long, global = true, env = "POINTSMAN_APPROVER_TOPICS", value_name = "PREFIX")]
+    #[arg(default_value = "pointsman-approver-", hide_env_values = true)]
+    pub(crate) approver_topics: String,
     /// Show times as they are (UTC) instead of how long ago they were
     #[arg(long, global = true, env = "POINTSMAN_ABSOLUTE", hide_env_values = true)]
     #[arg(action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
@@ -112,6 +116,8 @@ enum Command {
     Config(config::Command),
     Explain(Box<explain::Args>),
     #[command(subcommand)]
+    Approvers(approvers::Command),
+    #[command(subcommand)]
     Audit(audit::Command),
     Completions(completions::Args),
 }
@@ -127,6 +133,7 @@ impl Cli {
             Command::Start(args) => start::run(args, globals, around).await,
             Command::Config(command) => config::run(command, globals, around).await,
             Command::Explain(args) => explain::run(args, globals, around).await,
+            Command::Approvers(command) => approvers::run(command, globals, around).await,
             Command::Audit(command) => audit::run(command, globals, around).await,
             Command::Completions(args) => completions::run(args),
         }

@@ -6,6 +6,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
+use pointsman::aws::sns::Topics;
 use pointsman::aws::sqs::Queue;
 use pointsman::aws::sts;
 use pointsman::aws::targets::Targets;
@@ -18,6 +19,8 @@ use tokio::sync::OnceCell;
 
 /// The region of the local account.
 const LOCAL_REGION: &str = "us-east-1";
+/// The partition and the number of the local account.
+const LOCAL_ACCOUNT: (&str, &str) = ("aws", "123456789012");
 /// How long a command waits for a function to act. At the bound it says what it last saw.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
 /// How long between two looks.
@@ -59,6 +62,8 @@ pub(crate) struct Session {
     operator: OnceCell<String>,
     changes_queue: String,
     dead_letters_queue: String,
+    approver_topics: String,
+    is_local: bool,
 }
 
 impl Session {
@@ -77,6 +82,8 @@ impl Session {
             operator,
             changes_queue: globals.changes_queue.clone(),
             dead_letters_queue: globals.dead_letters_queue.clone(),
+            approver_topics: globals.approver_topics.clone(),
+            is_local: globals.local,
         })
     }
 
@@ -119,6 +126,19 @@ impl Session {
     /// Its dead letters.
     pub(crate) async fn dead_letters(&self) -> Result<Queue, Failure> {
         self.queue(&self.dead_letters_queue).await
+    }
+
+    /// The approvers' topics.
+    pub(crate) async fn topics(&self) -> Result<Topics, Failure> {
+        let named = &self.approver_topics;
+        if named.starts_with("arn:") {
+            return Ok(Topics::new(&self.aws, named.clone()));
+        }
+        let caller = if self.is_local { None } else { Some(sts::caller(&self.aws).await?) };
+        let account = caller.as_deref().map_or(Some(LOCAL_ACCOUNT), sts::account_in);
+        let (partition, account) =
+            account.ok_or_else(|| Failure::Refused("AWS does not say whose account this is".to_owned()))?;
+        Ok(Topics::new(&self.aws, format!("arn:{partition}:sns:{}:{account}:{named}", self.aws.region())))
     }
 
     async fn queue(&self, name: &str) -> Result<Queue, Failure> {

@@ -61,9 +61,13 @@ impl Style {
             return cell;
         }
         match word {
-            "executed" | "succeeded" | "matched" | "holds" => cell.fg(Color::Green),
-            "failed" | "unknown" | "rolled_back" | "broken" => cell.fg(Color::Red),
-            "received" | "requested" | "running" | "awaiting_approval" | "started" => cell.fg(Color::Yellow),
+            "executed" | "succeeded" | "matched" | "holds" | "confirmed" => cell.fg(Color::Green),
+            "failed" | "unknown" | "rolled_back" | "broken" | "shared" | "no_topic" | "no_subscription" => {
+                cell.fg(Color::Red)
+            }
+            "received" | "requested" | "running" | "awaiting_approval" | "started" | "pending" => {
+                cell.fg(Color::Yellow)
+            }
             "ignored" | "superseded" | "stopped" | "ruled out" => cell.fg(Color::DarkGrey),
             _ => cell,
         }

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "a test may")]
 
 use pointsman_local::aws::wire::router as aws_router;
+use pointsman_local::aws::{Aws, Behaviour};
 use pointsman_local::clock::Clock;
 use pointsman_local::http::router as http_router;
 use pointsman_local::runner::{Local, Options};
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use tokio::net::TcpListener;
 
@@ -31,9 +33,18 @@ fn root() -> PathBuf {
 
 /// Runs the tool with this environment and nothing else.
 fn run_with(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+    run_fed(arguments, environment, "")
+}
+
+/// Runs it with this on its stdin.
+fn run_fed(arguments: &[&str], environment: &[(&str, &str)], stdin: &str) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
     command.args(arguments).current_dir(root()).env_clear().envs(environment.iter().copied());
-    let output = command.output().unwrap();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that reads nothing may have ended by now.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
@@ -44,6 +55,7 @@ fn run(arguments: &[&str]) -> Ran {
 
 /// `cargo local` on ports of its own, for as long as it is kept.
 struct Account {
+    aws: Aws,
     aws_port: String,
     webhook: String,
     _stop: tokio::sync::oneshot::Sender<()>,
@@ -51,20 +63,36 @@ struct Account {
 
 impl Account {
     fn open() -> Self {
+        Self::with(Options::default())
+    }
+
+    /// One in which people have to confirm that they want mail.
+    fn strict() -> Self {
+        Self::with(Options { behaviour: Behaviour { strict: true, ..Behaviour::default() }, ..Options::default() })
+    }
+
+    fn with(options: Options) -> Self {
         let (tell, told) = channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(serve(&tell, stopped));
+            runtime.block_on(serve(options, &tell, stopped));
         });
-        let (http, aws) = told.recv().unwrap();
-        Self { aws_port: aws.to_string(), webhook: format!("http://127.0.0.1:{http}/webhook"), _stop: stop }
+        let (aws, http_port, aws_port) = told.recv().unwrap();
+        let webhook = format!("http://127.0.0.1:{http_port}/webhook");
+        Self { aws, aws_port: aws_port.to_string(), webhook, _stop: stop }
     }
 
     /// Runs the tool for this account.
     fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_fed(arguments, "")
+    }
+
+    /// Runs it with this on its stdin.
+    fn run_fed(&self, arguments: &[&str], stdin: &str) -> Ran {
         let globals = ["--local", "--aws-port", &self.aws_port];
-        run_with(&[&globals, arguments].concat(), &[("POINTSMAN_WEBHOOK_URL", &self.webhook), ("USER", "ada")])
+        let environment = [("POINTSMAN_WEBHOOK_URL", self.webhook.as_str()), ("USER", "ada")];
+        run_fed(&[&globals, arguments].concat(), &environment, stdin)
     }
 
     /// Runs it as for an account of AWS's own, with these credentials.
@@ -93,11 +121,12 @@ impl Account {
     }
 }
 
-async fn serve(tell: &Sender<(u16, u16)>, stopped: tokio::sync::oneshot::Receiver<()>) {
-    let local = Local::start(Clock::real(), Options::default()).await.unwrap();
+async fn serve(options: Options, tell: &Sender<(Aws, u16, u16)>, stopped: tokio::sync::oneshot::Receiver<()>) {
+    let local = Local::start(Clock::real(), options).await.unwrap();
     let (http, aws) =
         (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    tell.send((http.local_addr().unwrap().port(), aws.local_addr().unwrap().port())).unwrap();
+    let ports = (http.local_addr().unwrap().port(), aws.local_addr().unwrap().port());
+    tell.send((local.aws.clone(), ports.0, ports.1)).unwrap();
     tokio::select! {
         () = local.run() => {}
         _ = async { axum::serve(http, http_router(local.clone())).await } => {}
@@ -184,6 +213,8 @@ fn what_does_not_exist_is_exit_code_3_and_one_sentence() {
         &["explain", "--delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"],
         &["audit", "verify", "--execution", "ex-0123456789abcdef0123"],
         &["start", "nothing", "--sha", SHA, "--reason", "r"],
+        &["approvers", "confirm", "nobody@example.com", "--token", "2336"],
+        &["approvers", "sync", "--again", "nobody@example.com"],
     ];
     for arguments in cases {
         for arguments in [arguments.to_vec(), [&["--json"], *arguments].concat()] {
@@ -320,4 +351,51 @@ fn a_second_stop_points_to_abandon() {
     } else {
         assert!(second.stderr.contains("has ended as stopped"), "{}", second.stderr);
     }
+}
+
+#[test]
+fn an_approver_is_confirmed_with_the_link_of_awss_mail() {
+    let account = Account::strict();
+    let ada = "ada@example.com";
+    let list = account.run(&["--json", "approvers", "list"]);
+    let listed = list.json();
+    assert_eq!((&listed[0]["email"], &listed[0]["state"]), (&ada.into(), &"pending".into()));
+    assert_eq!(listed[0]["groups"], serde_json::json!(["devops"]));
+    let hint = format!("`pointsman --local --aws-port {} approvers confirm {ada} --token -`", account.aws_port);
+    assert!(list.stderr.contains(&hint), "{}", list.stderr);
+
+    let confirm = ["--json", "approvers", "confirm", ada, "--token", "-"];
+    let refused = account.run_fed(&confirm, "2336ab");
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("AWS does not take it") && refused.stderr.contains("sync --again"));
+    let other = account.run_fed(&confirm, "https://sns.example/confirmation.html?TopicArn=arn:aws:sns:t&Token=2336ab");
+    assert_eq!(other.code, 2, "{}", other.stderr);
+    let mail = account.aws.sns().mail().pop().unwrap();
+    let link = mail.body.lines().find(|line| line.starts_with("https://sns.")).unwrap();
+    let confirmed = account.run_fed(&confirm, link);
+    assert_eq!((confirmed.code, confirmed.stderr.as_str()), (0, ""));
+    assert_eq!(confirmed.json()["is_unsubscribe_authenticated"], true);
+
+    let synced = account.run(&["--json", "approvers", "sync"]).json();
+    assert_eq!((&synced["people"][0]["done"], &synced["surplus"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let list = account.run(&["approvers", "list"]);
+    assert_eq!(list.stderr, "", "there is nothing left to do");
+    assert!(list.stdout.contains("authenticated"), "{}", list.stdout);
+}
+
+#[test]
+fn approvers_are_found_in_whatever_account_and_under_whatever_name() {
+    let account = Account::open();
+    let topic = |ran: &Ran| ran.json()[0]["topic"].as_str().unwrap().to_owned();
+    let local = topic(&account.run(&["--json", "approvers", "list"]));
+    assert!(local.starts_with("arn:aws:sns:us-east-1:123456789012:pointsman-approver-"), "{local}");
+    assert_eq!(topic(&account.run_remote(&["--json", "approvers", "list"], "LOCALROLEdeployer")), local, "as STS says");
+    let other = "arn:aws:sns:us-east-1:123456789012:other-approver-";
+    let synced = account.run(&["--json", "--approver-topics", "other-approver-", "approvers", "sync", "--dry-run"]);
+    let json = synced.json();
+    assert_eq!(json["people"][0]["done"], serde_json::json!(["topic made", "asked"]));
+    assert_eq!(json["people"][0]["state"], "no_topic", "nothing was done");
+    assert_eq!(json["surplus"], serde_json::json!([]), "another stack's topics are not ours to delete");
+    let named = account.run(&["--json", "--approver-topics", other, "approvers", "list"]);
+    assert!(topic(&named).starts_with(other));
 }
