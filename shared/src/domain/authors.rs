@@ -131,6 +131,24 @@ impl Authors {
         Self { people, pushers, commits, left_out, gap }
     }
 
+    /// Takes in what was found on the way to another version: whoever wrote anything on either way wrote it. The commits
+    /// are those of the longer way.
+    pub fn join(&mut self, other: Self) {
+        let add = |mine: &mut Vec<Person>, theirs: Vec<Person>| {
+            for person in theirs {
+                if mine.iter().all(|known| identity(known) != identity(&person)) {
+                    mine.push(person);
+                }
+            }
+        };
+        add(&mut self.people, other.people);
+        add(&mut self.pushers, other.pushers);
+        if other.commits.len() + other.left_out > self.commits.len() + self.left_out {
+            (self.commits, self.left_out) = (other.commits, other.left_out);
+        }
+        self.gap = self.gap.take().or(other.gap);
+    }
+
     /// Whether somebody with this e-mail address and GitHub login wrote, committed or pushed any of it, as far as is
     /// known.
     pub fn is_one_of_them(&self, email: &str, github: Option<&str>) -> bool {

@@ -37,6 +37,9 @@ pub struct Version {
     pub images: BTreeSet<String>,
     /// When it landed.
     pub at: Timestamp,
+    /// The pipeline that brought it.
+    #[serde(default)]
+    pub pipeline: Option<String>,
 }
 
 impl EnvironmentState {
@@ -48,6 +51,11 @@ impl EnvironmentState {
     /// What runs there now.
     pub fn live(&self) -> Option<&Version> {
         self.versions.first()
+    }
+
+    /// What runs there now of what `pipeline` brings: one region of an environment may be served by several.
+    pub fn live_of(&self, pipeline: &str) -> Option<&Version> {
+        self.versions.iter().find(|version| version.pipeline.as_deref().is_none_or(|name| name == pipeline))
     }
 
     /// Takes in what landed. Says whether that is any news.
@@ -97,6 +105,7 @@ mod tests {
             aws_id: format!("aws of {execution}"),
             images: (0..images).map(|number| format!("{execution}@{number}")).collect(),
             at: at(second),
+            pipeline: None,
         }
     }
 

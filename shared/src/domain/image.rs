@@ -189,6 +189,8 @@ pub struct GateCheck {
     pub waived: Vec<Waived>,
     /// The images that nothing keeps out.
     pub passed: Vec<String>,
+    /// How many vulnerabilities there are of each severity, gated or not; none of a severity that is not named.
+    pub counts: BTreeMap<Severity, u32>,
 }
 
 /// Whether `gate` lets `images` in, with what is `known` of them by digest.
@@ -236,6 +238,10 @@ impl GateCheck {
             self.blockers.push(Blocker::CutOff { image: image.clone() });
         } else if state.scans.repositories.is_empty() {
             self.blockers.push(Blocker::ScanMissing { image: image.clone() });
+        }
+        let active = state.findings.iter().filter(|finding| finding.status == FindingStatus::Active).map(named);
+        for (severity, _) in active.collect::<BTreeSet<_>>() {
+            *self.counts.entry(severity).or_default() += 1;
         }
         // One image in two repositories has each finding twice.
         let found: BTreeSet<_> = state.findings.iter().filter(|finding| blocks(gate, finding)).map(named).collect();

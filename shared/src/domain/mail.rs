@@ -165,7 +165,11 @@ impl Asked {
     }
 }
 
+/// As a sentence begins; but digits of a commit stay as they are typed.
 fn capitalised(text: &str) -> String {
+    if !text.contains(' ') {
+        return text.to_owned();
+    }
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + characters.as_str())
 }

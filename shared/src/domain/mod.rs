@@ -3,6 +3,7 @@
 //! Nothing in here reads a clock, a network, the environment or a random number; nothing awaits and nothing
 //! logs. Time and randomness come in as arguments, effects go out as values.
 
+pub mod approval;
 pub mod approver;
 pub mod audit;
 pub mod authors;
@@ -21,3 +22,4 @@ pub mod policy;
 pub mod route;
 pub mod routing;
 pub mod shown;
+pub mod starter;

@@ -12,7 +12,12 @@ pub enum Starter {
     /// The sender or pusher of a delivery: a GitHub login.
     Login(String),
     /// A user of AWS's, or a session of a role: its name.
-    Named(String),
+    Named {
+        /// The name.
+        name: String,
+        /// Whether nobody but that person can go by it: a user of IAM's, or a session that IAM Identity Center opened.
+        is_proven: bool,
+    },
     /// Nothing that names a person.
     Unknown,
 }
@@ -31,7 +36,10 @@ impl Starter {
     ///
     /// Takes an ARN (STS, CodePipeline's `triggerDetail`), SQS's `SenderId` and CodeBuild's `initiator`.
     pub fn of(text: &str) -> Self {
-        name_of(text).filter(|name| !name.is_empty()).map_or(Self::Unknown, |name| Self::Named(name.to_owned()))
+        match name_of(text).filter(|name| !name.is_empty()) {
+            Some(name) => Self::Named { name: name.to_owned(), is_proven: is_proven(text) },
+            None => Self::Unknown,
+        }
     }
 
     /// Whether it is the person with this e-mail address and GitHub login. `None`: nobody can say.
@@ -41,12 +49,26 @@ impl Starter {
     pub fn is(&self, email: &str, github: Option<&str>) -> Option<bool> {
         match self {
             Self::Login(login) => github.map(|github| github.eq_ignore_ascii_case(login)),
-            Self::Named(name) => {
+            Self::Named { name, .. } => {
                 let names = [Some(email), github];
                 names.into_iter().flatten().any(|one| one.eq_ignore_ascii_case(name)).then_some(true)
             }
             Self::Unknown => None,
         }
+    }
+}
+
+/// Whether the name in what AWS tells is nobody else's. Whoever takes a role chooses the session's name, unless the role
+/// is one of Identity Center's: then it is the person's own.
+fn is_proven(text: &str) -> bool {
+    const OF_IDENTITY_CENTER: &str = "AWSReservedSSO_";
+    let resource = text.rsplit(':').next().unwrap_or(text);
+    match resource.split_once('/') {
+        Some(("user", _)) => text.starts_with("arn:"),
+        Some(("assumed-role", session)) => session.starts_with(OF_IDENTITY_CENTER),
+        Some((role, _)) => role.starts_with(OF_IDENTITY_CENTER),
+        // A build's initiator without a slash is a user of IAM's.
+        None => !text.contains(':'),
     }
 }
 
@@ -131,6 +153,24 @@ mod tests {
         for (text, ada, grace, why) in cases {
             let starter = Starter::of(text);
             assert_eq!((is(&starter, ADA), is(&starter, GRACE)), (ada, grace), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_somebody_chose_for_themselves_proves_nothing() {
+        #[rustfmt::skip]
+        let cases = [
+            ("arn:aws:iam::123456789012:user/ada",                                true,  "a user of IAM's"),
+            ("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_1/ada", true,  "by Identity Center"),
+            ("arn:aws:sts::123456789012:assumed-role/Admin/ada",                  false, "whoever takes the role names the session"),
+            ("arn:aws:sts::123456789012:federated-user/ada",                      false, "so does whoever federates"),
+            ("AROAEXAMPLEEXAMPLE001:ada",                                         false, "the queue does not tell the role"),
+            ("ada",                                                               true,  "a build's initiator, a user"),
+            ("Admin/ada",                                                         false, "a build's initiator, a session"),
+        ];
+        for (text, expected, why) in cases {
+            let Starter::Named { is_proven, .. } = Starter::of(text) else { panic!("{text} names somebody") };
+            assert_eq!(is_proven, expected, "{text}: {why}");
         }
     }
 
