@@ -3,9 +3,13 @@
 //! A push writes every part of a new version and then moves one pointer: all or nothing, and a reader finds its own
 //! repository's part without reading the others'.
 
-use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys};
-use crate::aws::dynamodb::{Expect, Item, Write};
-use crate::config::Config;
+use super::publication::{
+    FREEZES, List, PEOPLE, PUSH_SEPARATOR, Piece, PipelineEnvironments, Publication, TARGETS, environment_part,
+    list_part, pipeline_part, repository_part, source_part,
+};
+use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys, read};
+use crate::aws::dynamodb::{Expect, Item, Key, Write};
+use crate::config::{EnvironmentConfig, FrozenEnvironment, Member};
 use crate::domain::approver::ApproverCheck;
 use crate::domain::audit::Note;
 use crate::domain::execution::{Target, TargetKind};

@@ -1,5 +1,6 @@
 //! Executions: by id, by repository, SHA, environment, target or day and time, and those that are due.
 
+use super::due::due_at;
 use super::keys::{self, Listing};
 use super::{Ledger, LedgerError, Loaded, Writes, item_of, read};
 use crate::aws::dynamodb::{Expect, Item, Key, Write};
@@ -83,15 +84,6 @@ impl Ledger {
         let ids = self.listed(std::iter::once(Listing::Target(target).partition()), limit).await?;
         self.executions(&ids.iter().map(|id| ExecutionId::named(id)).collect::<Vec<_>>()).await
     }
-
-    /// The ids of executions that `sweep` is to look at by `now`, the longest due first, `limit` at most.
-    ///
-    /// # Errors
-    /// [`LedgerError::Unavailable`].
-    pub async fn due(&self, now: Timestamp, limit: i32) -> Result<Vec<ExecutionId>, LedgerError> {
-        let keys = self.state.due(now.as_second(), limit).await?;
-        Ok(keys.iter().filter_map(|key| key.pk.strip_prefix("execution#").map(ExecutionId::named)).collect())
-    }
 }
 
 impl Writes {
@@ -99,11 +91,7 @@ impl Writes {
     pub fn execution(mut self, execution: &Loaded<Execution>) -> Self {
         let record = &execution.value;
         let mut item = item_of(record);
-        // The index `due` is sparse: what has ended is not in it.
-        if let Some(due) = record.due_at {
-            item.insert("due_pk".to_owned(), "open".into());
-            item.insert("due_epoch".to_owned(), due.as_second().into());
-        }
+        due_at(&mut item, record.due_at);
         self.state.push(Write::Put(keys::execution(&record.id), item, execution.expect()));
         if execution.version == 0 {
             self = self.execution_listings(record);

@@ -1,6 +1,7 @@
 //! The keys of every item. `docs/ledger.md` says who writes and who reads each.
 
 use crate::aws::dynamodb::Key;
+use crate::domain::approval::{ApprovalId, LinkHash};
 use crate::domain::authors::RecordedPush;
 use crate::domain::change::{DeliveryId, Sha};
 use crate::domain::execution::{ExecutionId, Target};
@@ -75,6 +76,53 @@ pub(super) fn unowned(target: &Target) -> String {
 
 fn of_target(target: &Target) -> String {
     format!("{}#{}#{}", target.region, target.kind.as_str(), target.name)
+}
+
+pub(super) fn approval(id: &ApprovalId) -> Key {
+    Key::new(format!("approval#{id}"), "approval")
+}
+
+/// The partitions that list an approval, each by time.
+pub(super) enum ApprovalListing<'a> {
+    Day(&'a str),
+    Execution(&'a ExecutionId),
+    Environment(&'a str),
+}
+
+impl ApprovalListing<'_> {
+    pub(super) fn partition(&self) -> String {
+        match self {
+            Self::Day(day) => format!("approvals#day#{day}"),
+            Self::Execution(id) => format!("approvals#execution#{id}"),
+            Self::Environment(name) => format!("approvals#environment#{name}"),
+        }
+    }
+}
+
+pub(super) fn link(hash: &LinkHash) -> Key {
+    Key::new(format!("link#{}", hash.as_str()), "link")
+}
+
+/// How many mails somebody was sent. An address may hold what a key should not: its hash stands for it.
+pub(super) fn mail_count(person: &str) -> Key {
+    Key::new(format!("approver#{}", hash_of(&person)), "mails")
+}
+
+/// That an environment let a commit in once.
+pub(super) fn let_in(environment: &str, sha: &Sha) -> Key {
+    Key::new(format!("let-in#{environment}"), sha.as_str())
+}
+
+/// The partition that lists what freezes have closed, by environment.
+pub(super) const FREEZES: &str = "freezes";
+
+pub(super) fn freeze(environment: &str) -> Key {
+    Key::new(FREEZES, environment)
+}
+
+/// That an execution is part of a rollback.
+pub(super) fn rollback_with(execution: &ExecutionId) -> Key {
+    Key::new(format!("execution#{execution}"), "rollback")
 }
 
 pub(super) fn environment(name: &str, region: &str) -> Key {

@@ -3,23 +3,34 @@
 //! Every record is one item under a version; every write says which version it was decided on. What belongs together
 //! is written in one transaction. Nothing here decides.
 
+mod approvals;
+mod approvers;
 mod audit;
 mod configuration;
 mod deliveries;
+mod due;
 mod environments;
 mod executions;
+mod freezes;
 mod images;
 mod keys;
 mod publication;
+mod pushes;
 mod refs;
+mod rollbacks;
 mod runs;
 
+pub use approvals::{LetIn, LinkTo};
 pub use audit::{AUDIT_ENTRIES_MAX, CONFIGURATION_SUBJECT, execution_subject};
 pub use configuration::{LiveConfiguration, LiveRoutes, PipelineCheck, Version};
+pub use due::Due;
 pub use executions::Filter;
+pub use freezes::{Closed, FrozenWays};
 pub use images::{FINDINGS_PER_IMAGE_MAX, IMAGES_MAX};
 pub use publication::Publication;
+pub use pushes::PUSHES_TO_MAX;
 pub use refs::{Claim, RefState};
+pub use rollbacks::RollbackWith;
 pub use runs::{Run, Unowned};
 
 use crate::aws::dynamodb::{Item, Stored, Table, Write, WriteError};
@@ -37,6 +48,9 @@ pub const CLAIMS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 400);
 /// How long a push is kept, for who wrote what. What was live for longer leaves the authors of the next version
 /// not knowable.
 pub const PUSHES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 400);
+
+/// How long the item of a link is kept: whoever opens an old mail is told what became of it.
+pub const LINKS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
 
 /// How long what Inspector says of an image is kept after it last said anything.
 pub const IMAGES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 180);
