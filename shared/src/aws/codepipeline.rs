@@ -1,5 +1,11 @@
 //! CodePipeline: start once, look, stop.
 
+mod approvals;
+mod transitions;
+
+pub use approvals::{Asking, Token};
+pub use transitions::Transition;
+
 use super::targets::{Answer, Listing, Regional, answer_of};
 use super::{AwsConfig, CallError, client};
 use crate::domain::execution::{CLOCK_SKEW, Execution, Seen, StartEvent, Target};
