@@ -31,6 +31,7 @@ pub async fn with_landings(
             aws_id: run.aws_id.clone(),
             images: execution.images.clone(),
             at,
+            pipeline: Some(run.target.name.clone()),
         };
         if state.value.deployed(version) {
             writes = writes.environment_state(&state);

@@ -3,6 +3,10 @@
 
 #[cfg(all(feature = "mail", feature = "ledger"))]
 pub mod approvers;
+#[cfg(feature = "targets")]
+pub mod approving;
+#[cfg(feature = "ledger")]
+pub mod authors;
 pub mod aws;
 pub mod config;
 pub mod domain;

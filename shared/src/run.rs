@@ -5,6 +5,7 @@
 
 use crate::aws::targets::{Answer, Targets};
 use crate::aws::{AwsConfig, CallError};
+use crate::domain::approval::ApprovalId;
 use crate::domain::audit::Note;
 use crate::domain::change::DeliveryId;
 use crate::domain::delivery::{self, Delivery};
@@ -14,6 +15,7 @@ use crate::domain::execution::{
 };
 use crate::landing::with_landings;
 use crate::ledger::{Ledger, LedgerError, Loaded, Run, Writes, execution_subject};
+use crate::random::NoRandomness;
 use crate::settings::LedgerSettings;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -45,6 +47,24 @@ pub enum RunError {
     /// There is no such execution.
     #[error("no execution {0}")]
     NoExecution(ExecutionId),
+    /// There is no such approval.
+    #[error("no approval {0}")]
+    NoApproval(ApprovalId),
+    /// Whose AWS's execution is cannot be told yet: a start may be waiting for its answer.
+    #[error("whose execution {aws_id} is, is not known yet")]
+    Unowned {
+        /// AWS's id.
+        aws_id: String,
+    },
+    /// CodePipeline tells of it and does not list it yet.
+    #[error("the approval in {stage} is not listed yet")]
+    NotListed {
+        /// The stage that asks.
+        stage: String,
+    },
+    /// The machine gave no random bytes, so no link could be made.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
     /// A person asked for what does not apply.
     #[error(transparent)]
     NotNow(#[from] NotNow),

@@ -26,9 +26,9 @@ fn wanted(lookup: Lookup<'_>) -> Targets {
     named.unwrap_or_else(usual)
 }
 
-/// Whatever is wanted: at `trace` the SDK writes out every request and every answer, with the secrets, tokens and links
-/// that are in them.
-fn without_bodies() -> Targets {
+/// All that may be heard, whatever is wanted: at `trace` the SDK writes out every request and every answer, with the
+/// secrets, tokens and links that are in them.
+pub fn without_bodies() -> Targets {
     Targets::new().with_default(LevelFilter::TRACE).with_target("aws", LevelFilter::DEBUG)
 }
 
