@@ -8,7 +8,6 @@ use crate::functions::{Fleet, Reaper};
 use crate::pipelines;
 use crate::template::Template;
 use crate::wiring::{Wired, WiringError, lay_down};
-use base64::Engine as _;
 use pointsman::approvers::{self, SyncOptions};
 use pointsman::aws::CallError;
 use pointsman::aws::sns::Topics;

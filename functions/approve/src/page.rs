@@ -90,7 +90,7 @@ impl View {
     fn refusals(&self) -> &[Refusal] {
         match &self.banner {
             Some(Banner::Refused(refusals)) => refusals,
-            Some(Banner::Counted | Banner::Decided | Banner::CameSecond) | None => &[],
+            Some(Banner::Counted | Banner::Overridden | Banner::Decided | Banner::CameSecond) | None => &[],
         }
     }
 }
@@ -109,7 +109,11 @@ impl ApprovalPage<'_> {
             Outcome::Rejected { .. } | Outcome::Console { is_approved: false, .. } => "Rejected",
             Outcome::Rollback { .. } => "Passed",
             Outcome::Expired => "Expired",
-            Outcome::Stopped | Outcome::PipelineEdited | Outcome::StageRetried | Outcome::Superseded => "Ended",
+            Outcome::Stopped
+            | Outcome::PipelineEdited
+            | Outcome::StageRetried
+            | Outcome::Superseded
+            | Outcome::Over { .. } => "Ended",
         };
         format!("{word}: {what} for {environment}")
     }

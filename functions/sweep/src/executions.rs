@@ -1,7 +1,8 @@
 //! Executions that are due: to be started, to be looked for, to be asked about.
 
-use crate::{App, Summary, has_time};
+use crate::{App, Summary};
 use jiff::Timestamp;
+use pointsman::approving::compare;
 use pointsman::domain::audit::Note;
 use pointsman::domain::execution::{Execution, ExecutionId, LOOK_AGAIN_AFTER, QUIET_AFTER, Start, StartEvent, Status};
 use pointsman::landing::with_landings;
@@ -9,47 +10,33 @@ use pointsman::ledger::{Loaded, Writes, execution_subject};
 use pointsman::run::{Engine, RunError, in_turns, reflect};
 use serde_json::json;
 
-/// How many executions one turn looks after; the rest stay due.
-const DUE_PER_TURN: i32 = 100;
-
 /// What AWS says of what it does not know any more.
 const GONE: [&str; 3] =
     ["PipelineNotFoundException", "PipelineExecutionNotFoundException", "ResourceNotFoundException"];
 
-/// Looks after every execution that is due, the longest due first, until time runs out.
-pub(crate) async fn look_after(app: &App, deadline: Timestamp, summary: &mut Summary) -> Result<(), RunError> {
-    for id in app.engine.ledger.due(app.config.now(), DUE_PER_TURN).await? {
-        if !has_time(app, deadline) {
-            tracing::warn!("time ran out; the rest stays due");
-            break;
-        }
-        summary.due += 1;
-        match one(&app.engine, &id, app.config.now()).await {
-            Ok(execution) if execution.status == Status::Unknown => {
-                tracing::error!(execution = %id, "its fate is unknown: `pointsman executions resolve` settles it");
-                summary.unknown += 1;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(execution = %id, %error, "could not be looked after");
-                summary.failures += 1;
-                postpone(&app.engine, &id, app.config.now()).await;
-            }
-        }
+/// Looks after one that is due.
+pub(crate) async fn look_after(app: &App, id: &ExecutionId, summary: &mut Summary) -> Result<(), RunError> {
+    let now = app.config.now();
+    let execution = one(&app.engine, id, now).await?;
+    if execution.status == Status::Unknown {
+        tracing::error!(execution = %id, "its fate is unknown: `pointsman executions resolve` settles it");
+        summary.unknown += 1;
+    }
+    // The event that should have opened the approval may be lost.
+    if let (Status::AwaitingApproval, Some(aws_id)) = (execution.status, execution.start.aws_id()) {
+        compare(&app.engine, &app.base_url, &execution.target, aws_id, now).await?;
     }
     Ok(())
 }
 
-/// Lets the others go first next time. Where even that fails, it stays where it is.
-async fn postpone(engine: &Engine, id: &ExecutionId, now: Timestamp) {
-    if let Ok(Some(mut loaded)) = engine.ledger.execution(id).await
-        && loaded.value.due_at.is_some()
-    {
+/// Lets the others go first next time.
+pub(crate) async fn postpone(engine: &Engine, id: &ExecutionId, now: Timestamp) -> Result<(), RunError> {
+    let Some(mut loaded) = engine.ledger.execution(id).await? else { return Ok(()) };
+    if loaded.value.due_at.is_some() {
         loaded.value.due_at = Some(now + LOOK_AGAIN_AFTER);
-        if let Err(error) = engine.ledger.save(Writes::new().execution(&loaded)).await {
-            tracing::warn!(execution = %id, %error, "could not be postponed");
-        }
+        engine.ledger.save(Writes::new().execution(&loaded)).await?;
     }
+    Ok(())
 }
 
 async fn one(engine: &Engine, id: &ExecutionId, now: Timestamp) -> Result<Execution, RunError> {

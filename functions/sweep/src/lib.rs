@@ -1,14 +1,19 @@
 //! `sweep`: every minute, whatever was lost, late or left half done.
 //!
-//! Starts that wait or were not answered, executions that went quiet, dead letters, pipelines that start themselves,
-//! approvers whom mail does not reach. Each thing is finished or stays due; a failure of one keeps nothing else from its turn.
+//! Starts that wait or were not answered, executions that went quiet, approvals that are to be asked, reminded of,
+//! expired or told, freezes, dead letters, pipelines that start themselves, approvers whom mail does not reach.
+//! Each thing is finished or stays due; a failure of one keeps nothing else from its turn.
 
+mod approvals;
 mod approvers;
 mod dead_letters;
+mod due;
 mod executions;
+mod freezes;
 mod pipelines;
 
 use jiff::{SignedDuration, Timestamp};
+use pointsman::approving::Mailer;
 use pointsman::aws::AwsConfig;
 use pointsman::aws::sns::Topics;
 use pointsman::aws::sqs::Queue;
@@ -20,13 +25,15 @@ use serde::Serialize;
 /// Nothing new is begun with less than this left.
 const TIME_FOR_ONE_THING: SignedDuration = SignedDuration::from_secs(12);
 
-/// Where the ledger, the dead letters and the approvers' topics are.
+/// Where the ledger and the dead letters are, and how people are asked.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The ledger's.
     pub ledger: LedgerSettings,
     /// The URL of the dead letters of the queue of changes: `POINTSMAN_DEAD_LETTERS_QUEUE_URL`.
     pub dead_letters_url: String,
+    /// What links begin with, without a slash at the end: `POINTSMAN_BASE_URL`.
+    pub base_url: String,
     /// What the ARNs of the approvers' topics begin with: `POINTSMAN_APPROVER_TOPICS`.
     pub approver_topics: String,
 }
@@ -40,6 +47,7 @@ impl Settings {
         Ok(Self {
             ledger: LedgerSettings::read(lookup)?,
             dead_letters_url: required(lookup, "POINTSMAN_DEAD_LETTERS_QUEUE_URL")?,
+            base_url: required(lookup, "POINTSMAN_BASE_URL")?,
             approver_topics: required(lookup, "POINTSMAN_APPROVER_TOPICS")?,
         })
     }
@@ -51,6 +59,8 @@ pub struct App {
     config: AwsConfig,
     engine: Engine,
     dead_letters: Queue,
+    mailer: Mailer,
+    base_url: String,
     topics: Topics,
 }
 
@@ -60,17 +70,26 @@ impl App {
         let engine = Engine::start(&config, settings.ledger, "sweep").await;
         let dead_letters = Queue::new(&config, settings.dead_letters_url);
         let topics = Topics::new(&config, settings.approver_topics);
-        Self { config, engine, dead_letters, topics }
+        let mailer = Mailer::new(topics.clone(), config.random.clone());
+        Self { config, engine, dead_letters, mailer, topics, base_url: settings.base_url }
     }
 }
 
 /// What a turn found. The counts are metrics too; `template.yaml` has the alarms.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Executions that were due.
+    /// Executions and approvals that were due.
     pub due: u64,
     /// Executions whose fate a person must settle.
     pub unknown: u64,
+    /// Approvals that are open, and whose approvers were reminded.
+    pub pending_approvals: u64,
+    /// Open approvals for which the scan of the image is late.
+    pub missing_scans: u64,
+    /// Decisions of which CodePipeline does not know.
+    pub untold_approvals: u64,
+    /// Open approvals of which somebody could not be sent their mail.
+    pub stuck_mails: u64,
     /// Messages that nobody could take.
     pub dead_letters: u64,
     /// Pipelines that start beside Pointsman.
@@ -87,8 +106,9 @@ pub struct Summary {
 /// [`RunError`] when not even the list of what is due could be read.
 pub async fn handle(app: &App, deadline: Timestamp) -> Result<Summary, RunError> {
     let mut summary = Summary::default();
-    executions::look_after(app, deadline, &mut summary).await?;
+    due::look_after(app, deadline, &mut summary).await?;
     for (what, outcome) in [
+        ("freezes", freezes::look_after(app, &mut summary).await),
         ("dead letters", dead_letters::count(app, &mut summary).await),
         ("pipelines that start themselves", pipelines::check(app, &mut summary).await),
         ("approvers' mail", approvers::check(app, deadline, &mut summary).await),
@@ -100,6 +120,10 @@ pub async fn handle(app: &App, deadline: Timestamp) -> Result<Summary, RunError>
     }
     let counts = [
         ("UnknownExecutions", summary.unknown),
+        ("PendingApprovals", summary.pending_approvals),
+        ("MissingScans", summary.missing_scans),
+        ("UntoldApprovals", summary.untold_approvals),
+        ("StuckMails", summary.stuck_mails),
         ("DeadLetters", summary.dead_letters),
         ("SelfStartingPipelines", summary.self_starting),
         ("UnreachableApprovers", summary.unreachable_approvers),

@@ -74,7 +74,7 @@ impl Notice {
             Self::Origin => {
                 "Nothing was counted. Open the link from your mail in a browser that is up to date, and answer there."
             }
-            Self::Unavailable => "Nothing was counted. Load the page again in a minute.",
+            Self::Unavailable => "Load the page again in a minute: it says whether an answer of yours was counted.",
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct View {
     pub scan: Scan,
     /// The freeze that there is now.
     pub freeze: Option<Freeze>,
+    /// Who put a freeze aside, and why.
+    pub overridden: Option<Overridden>,
     /// Who has to agree, and who did.
     pub policy: Policy,
     /// The execution that waits behind this one.
@@ -180,6 +182,17 @@ pub struct Waived {
     pub severity: Severity,
     /// Who accepted it, until when, and why.
     pub waiver: Waiver,
+}
+
+/// Somebody put a freeze aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overridden {
+    /// Who, by address.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Who has to agree.
@@ -363,6 +376,11 @@ pub enum Outcome {
     StageRetried,
     /// A newer execution took its place.
     Superseded,
+    /// It is over for another reason.
+    Over {
+        /// Why.
+        why: String,
+    },
 }
 
 /// How CodePipeline got to know.
@@ -387,6 +405,8 @@ pub enum Told {
 pub enum Banner {
     /// It counts, and more people are wanted.
     Counted,
+    /// It put the freeze aside, and is no approval.
+    Overridden,
     /// It was the one that decided.
     Decided,
     /// It came after the end, and counts for nothing.

@@ -120,6 +120,7 @@ pub(super) fn usual() -> View {
         ],
         scan: Scan::Done(findings()),
         freeze: None,
+        overridden: None,
         policy: Policy {
             groups: vec![
                 Group { name: "devops".into(), wanted: 1, have: 0, people: vec![wanted(ADA), wanted(GRACE)] },
@@ -236,6 +237,11 @@ pub(super) fn open_pages() -> Vec<(&'static str, View)> {
         ("open-frozen", frozen(usual(), false)),
         ("open-frozen-override", frozen(usual(), true)),
         ("open-out-of-reach", obstacle(Obstacle::OutOfReach { why: "product wants 1, and nobody in it may approve".into() })),
+        ("after-override", View {
+            banner: Some(Banner::Overridden),
+            overridden: Some(Overridden { by: GRACE.into(), reason: "the shop is down".into(), at: half_way().now }),
+            ..half_way()
+        }),
         ("after-vote-counted", View { person: GRACE.into(), banner: Some(Banner::Counted), state: open(vec![voted]), ..half_way() }),
         ("after-wrong-digits", refused(vec![Refusal::Digits], typed("Looks right to me.", vec![], 0))),
         ("after-no-comment", refused(vec![Refusal::Digits, Refusal::CommentMissing], open(vec![]))),
