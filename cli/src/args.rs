@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::session::Surroundings;
-use crate::{approvers, audit, completions, config, deliveries, executions, explain, send, start};
+use crate::{approvals, approvers, audit, completions, config, deliveries, executions, explain, send, start};
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -12,6 +12,7 @@ Examples:
   pointsman --local send events/push.json
   pointsman --local deliveries list
   pointsman executions show ex-0123456789abcdef0123
+  pointsman approvals list --open
   pointsman config plan pointsman.toml
   pointsman explain --delivery 72d3162e-cc78-11e3-81ab-4c9367dc0958
 
@@ -19,7 +20,7 @@ Exit codes:
   0  done
   1  failed or refused
   2  the command line is wrong
-  3  there is no such delivery, execution, route, approver or configuration
+  3  there is no such delivery, execution, approval, route, approver or configuration
 
 With --json every command prints one JSON document; a list is an array of what show shows.";
 
@@ -116,6 +117,8 @@ enum Command {
     Config(config::Command),
     Explain(Box<explain::Args>),
     #[command(subcommand)]
+    Approvals(approvals::Command),
+    #[command(subcommand)]
     Approvers(approvers::Command),
     #[command(subcommand)]
     Audit(audit::Command),
@@ -133,6 +136,7 @@ impl Cli {
             Command::Start(args) => start::run(args, globals, around).await,
             Command::Config(command) => config::run(command, globals, around).await,
             Command::Explain(args) => explain::run(args, globals, around).await,
+            Command::Approvals(command) => approvals::run(command, globals, around).await,
             Command::Approvers(command) => approvers::run(command, globals, around).await,
             Command::Audit(command) => audit::run(command, globals, around).await,
             Command::Completions(args) => completions::run(args),

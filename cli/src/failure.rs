@@ -16,7 +16,7 @@ pub(crate) enum Failure {
     /// Exit code 3: what it names does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// Exit code 1, or 3 where an execution is missing.
+    /// Exit code 1, or 3 where an execution or an approval is missing.
     #[error(transparent)]
     Run(#[from] RunError),
     /// Exit code 1: AWS did not answer, or refused.
@@ -34,7 +34,7 @@ impl Failure {
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::NotFound(_) | Self::Run(RunError::NoExecution(_)) => 3,
+            Self::NotFound(_) | Self::Run(RunError::NoExecution(_) | RunError::NoApproval(_)) => 3,
             Self::Usage(_) => 2,
             Self::Refused(_) | Self::Run(_) | Self::Call(_) => 1,
         }
@@ -56,6 +56,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pointsman::domain::approval::ApprovalId;
     use pointsman::domain::execution::ExecutionId;
 
     #[test]
@@ -66,6 +67,7 @@ mod tests {
             (Failure::Usage("u".into()),                                                      2, "the command line"),
             (Failure::NotFound("n".into()),                                                   3, "not there"),
             (Failure::Run(RunError::NoExecution(ExecutionId::named("ex-1"))),                 3, "no such execution"),
+            (Failure::Run(RunError::NoApproval(ApprovalId::named("ap-1"))),                   3, "no such approval"),
             (Failure::Run(RunError::Contended),                   1, "others saved first"),
             (Failure::Call(CallError::Lost("timeout".into())),                                1, "no answer"),
             (LedgerError::Conflict.into(), 1, "somebody else was first"),

@@ -3,6 +3,7 @@
 //! Whoever runs it has AWS credentials of their own; it holds none. What it does to an execution goes through the
 //! same decisions, claims and audit log as what the functions do.
 
+mod approvals;
 mod approvers;
 mod args;
 mod audit;

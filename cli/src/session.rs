@@ -16,6 +16,7 @@ use pointsman::run::Engine;
 use pointsman::settings::Lookup;
 use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 
 /// The region of the local account.
 const LOCAL_REGION: &str = "us-east-1";
@@ -23,6 +24,8 @@ const LOCAL_REGION: &str = "us-east-1";
 const LOCAL_ACCOUNT: (&str, &str) = ("aws", "123456789012");
 /// How long a command waits for a function to act. At the bound it says what it last saw.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
+/// How many things are loaded at once.
+const LOADED_AT_ONCE: usize = 16;
 /// How long between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
@@ -63,7 +66,8 @@ pub(crate) struct Session {
     changes_queue: String,
     dead_letters_queue: String,
     approver_topics: String,
-    is_local: bool,
+    /// Whether it is a local account, which takes any credentials.
+    pub(crate) is_local: bool,
 }
 
 impl Session {
@@ -105,6 +109,12 @@ impl Session {
         self.operator.get_or_try_init(asked).await.map(String::as_str)
     }
 
+    /// The name of whoever acts, alone: the ARN that AWS tells.
+    pub(crate) async fn caller(&self) -> Result<&str, Failure> {
+        let operator = self.operator().await?;
+        Ok(operator.strip_prefix(OPERATOR).unwrap_or(operator))
+    }
+
     /// What can be started, looked at and stopped.
     ///
     /// It knows no starter roles: whose an execution of AWS's is, is for the functions or for the person to say.
@@ -115,7 +125,12 @@ impl Session {
     /// What moves executions, in the operator's name.
     pub(crate) async fn engine(&self) -> Result<Engine, Failure> {
         let actor = self.operator().await?.to_owned();
-        Ok(Engine { ledger: self.ledger.clone(), targets: self.targets(), actor })
+        Ok(Engine { actor, ..self.reader() })
+    }
+
+    /// The same, for what only looks: nobody needs to be named for that.
+    pub(crate) fn reader(&self) -> Engine {
+        Engine { ledger: self.ledger.clone(), targets: self.targets(), actor: String::new() }
     }
 
     /// The queue of changes.
@@ -151,9 +166,12 @@ impl Session {
     }
 }
 
+/// What stands before a person's name in the audit log.
+const OPERATOR: &str = "operator:";
+
 /// A person, as the audit log names one.
 fn operator(who: &str) -> String {
-    format!("operator:{who}")
+    format!("{OPERATOR}{who}")
 }
 
 fn local(globals: &Globals) -> AwsConfig {
@@ -194,6 +212,32 @@ pub(crate) async fn wait_for<T>(
         }
     };
     tokio::time::timeout(WAIT, looking).await.map_or(Ok(None), |found: Result<T, Failure>| found.map(Some))
+}
+
+/// Loads something for each of these, [`LOADED_AT_ONCE`] at a time, and keeps their order.
+pub(crate) async fn load_each<T, V, F>(all: Vec<T>, load: impl Fn(T) -> F) -> Result<Vec<V>, Failure>
+where
+    F: Future<Output = Result<V, Failure>> + Send + 'static,
+    V: Send + 'static,
+{
+    let mut loaded = Vec::with_capacity(all.len());
+    let mut rest = all.into_iter().enumerate();
+    let mut loading = JoinSet::new();
+    loop {
+        while loading.len() < LOADED_AT_ONCE
+            && let Some((index, one)) = rest.next()
+        {
+            let one = load(one);
+            loading.spawn(async move { (index, one.await) });
+        }
+        match loading.join_next().await {
+            None => break,
+            Some(Ok((index, one))) => loaded.push((index, one?)),
+            Some(Err(error)) => return Err(Failure::Refused(format!("loading stopped: {error}"))),
+        }
+    }
+    loaded.sort_by_key(|(index, _)| *index);
+    Ok(loaded.into_iter().map(|(_, one)| one).collect())
 }
 
 /// A text that nobody had before: 16 hexadecimal digits.

@@ -61,14 +61,15 @@ impl Style {
             return cell;
         }
         match word {
-            "executed" | "succeeded" | "matched" | "holds" | "confirmed" => cell.fg(Color::Green),
-            "failed" | "unknown" | "rolled_back" | "broken" | "shared" | "no_topic" | "no_subscription" => {
-                cell.fg(Color::Red)
+            "executed" | "succeeded" | "matched" | "holds" | "confirmed" | "approved" | "passed" => {
+                cell.fg(Color::Green)
             }
-            "received" | "requested" | "running" | "awaiting_approval" | "started" | "pending" => {
+            "failed" | "unknown" | "rolled_back" | "broken" | "shared" | "no_topic" | "no_subscription"
+            | "rejected" | "expired" => cell.fg(Color::Red),
+            "received" | "requested" | "running" | "awaiting_approval" | "started" | "pending" | "open" => {
                 cell.fg(Color::Yellow)
             }
-            "ignored" | "superseded" | "stopped" | "ruled out" => cell.fg(Color::DarkGrey),
+            "ignored" | "superseded" | "stopped" | "ruled out" | "ended" | "withdrawn" => cell.fg(Color::DarkGrey),
             _ => cell,
         }
     }
@@ -134,6 +135,14 @@ pub(crate) fn cell(text: impl AsRef<str>) -> Cell {
 /// A cell with a text, or a dash where there is none.
 pub(crate) fn cell_or_dash(text: Option<impl AsRef<str>>) -> Cell {
     text.map_or_else(|| Cell::new("-"), cell)
+}
+
+/// A name before the first of several lines.
+pub(crate) fn listed(
+    name: &'static str,
+    lines: impl Iterator<Item = String>,
+) -> impl Iterator<Item = (&'static str, Option<Cell>)> {
+    lines.enumerate().map(move |(index, line)| (if index == 0 { name } else { "" }, Some(cell(line))))
 }
 
 /// A text with everything escaped that a terminal would act on, or hide.

@@ -176,6 +176,8 @@ fn without_an_account_each_outcome_has_its_exit_code() {
         (&[],                                            2,    "Usage",                           "no command"),
         (&["deploy"],                                    2,    "unrecognized subcommand",         "no such command"),
         (&["start", "web", "--sha", "main", "--reason", "r"], 2, "40",                            "a branch is no commit"),
+        (&["approvals", "approve", "ap-1", "--sha", "1a2b3c"], 2, "7 digits",                     "no proof of reading"),
+        (&["approvals", "reject", "ap-1", "--sha", "1a2b3c4"], 2, "--comment",                    "a rejection says why"),
         (&["send", "events/push.json"],                  2,    "--url",                           "where to?"),
         (&["--local", "send", "events/push.json", "--event", "Push"], 2, "workflow_run",          "no event is called so"),
         (&["--local", "send", "events/star.json", "--event", "star", "--sha", SHA], 2, "release", "a star has no commit"),
@@ -213,6 +215,10 @@ fn what_does_not_exist_is_exit_code_3_and_one_sentence() {
         &["explain", "--delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"],
         &["audit", "verify", "--execution", "ex-0123456789abcdef0123"],
         &["start", "nothing", "--sha", SHA, "--reason", "r"],
+        &["approvals", "show", "ap-0123456789abcdef0123"],
+        &["approvals", "approve", "ap-0123456789abcdef0123", "--sha", "1a2b3c4"],
+        &["approvals", "reject", "ap-0123456789abcdef0123", "--sha", "1a2b3c4", "--comment", "c"],
+        &["approvals", "remind", "ap-0123456789abcdef0123"],
         &["approvers", "confirm", "nobody@example.com", "--token", "2336"],
         &["approvers", "sync", "--again", "nobody@example.com"],
     ];
@@ -348,6 +354,134 @@ fn a_second_stop_points_to_abandon() {
     assert_eq!((first.code, second.code), (0, 1), "{}{}", first.stderr, second.stderr);
     assert!(second.stderr.contains("is being stopped already"), "{}", second.stderr);
     assert!(second.stderr.contains("--abandon"), "{}", second.stderr);
+}
+
+/// Has the shop's production wait for an approval, and tells its id and the digits of its commit.
+fn ask(account: &Account) -> (String, String) {
+    account.run(&["send", "events/push-production.json"]);
+    let all = account.until(&["--json", "approvals", "list"], |all| all[0]["people"][0]["asked_at"].is_string());
+    (all[0]["id"].as_str().unwrap().to_owned(), all[0]["sha"].as_str().unwrap()[..7].to_owned())
+}
+
+#[test]
+fn an_approval_is_seen_and_given_from_a_terminal() {
+    let account = Account::open();
+    let (id, digits) = ask(&account);
+    let keys = |document: &Value| document.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let shown = account.run(&["--json", "approvals", "show", &id]);
+    let listed = account.run(&["--json", "approvals", "list", "--environment", "shop-production", "--open"]).json();
+    assert_eq!(keys(&listed[0]), keys(&shown.json()), "a list is an array of what show shows");
+    assert_eq!(
+        (&shown.json()["status"], &shown.json()["missing"]),
+        (&"open".into(), &serde_json::json!({ "devops": 1 }))
+    );
+    assert_eq!(account.run(&["--json", "approvals", "list", "--environment", "shop-staging"]).stdout, "[]\n");
+    let hint =
+        format!("`pointsman --local --aws-port {} approvals approve {id} --sha DIGITS --as EMAIL`", account.aws_port);
+    assert!(shown.stderr.contains(&hint), "{}", shown.stderr);
+    let mail = account.aws.sns().mail().pop().unwrap();
+    let link = mail.body.lines().find_map(|line| line.trim().split_once("/approvals/")).unwrap().1;
+    assert!(!shown.stdout.contains(link) && !shown.stdout.contains("links"), "{}", shown.stdout);
+
+    let approve =
+        |more: &[&str]| account.run(&[&["--json", "approvals", "approve", &id, "--sha", &digits], more].concat());
+    let approved = approve(&["--as", "Ada@example.com", "--comment", "looks good"]);
+    assert_eq!(approved.code, 0, "{}", approved.stderr);
+    assert!(approved.stderr.contains("approved by ada@example.com; CodePipeline was told"), "{}", approved.stderr);
+    let json = approved.json();
+    assert_eq!((&json["status"], &json["told"]["told"]), (&"approved".into(), &"done".into()));
+    assert_eq!((&json["votes"][0]["via"], &json["votes"][0]["arn"]), (&"terminal".into(), &"ada".into()));
+    let again = approve(&["--as", "ada@example.com"]);
+    assert_eq!((again.code, again.stdout.as_str()), (1, ""));
+    assert!(again.stderr.contains("is over: approved by ada@example.com"), "{}", again.stderr);
+
+    let executions = account.until(&["--json", "executions", "list"], |all| all[0]["status"] == "succeeded");
+    let approval = &executions[0]["approvals"][0];
+    assert_eq!(keys(approval), ["by", "decided_at", "id", "stage", "status"]);
+    assert_eq!(
+        (&approval["id"], &approval["by"]),
+        (&Value::from(id.as_str()), &serde_json::json!(["ada@example.com"]))
+    );
+    let story: Vec<_> =
+        executions[0]["timeline"].as_array().unwrap().iter().map(|moment| moment["what"].as_str().unwrap()).collect();
+    for told in [
+        format!(
+            "approval opened: action Approve, {id}, asked ada@example.com, environment shop-production, wants 1 of devops, stage Approve"
+        ),
+        format!("approvers asked: {id}, sent ada@example.com"),
+        format!(
+            "approval decided: {id}, by ada@example.com, choice approve, comment looks good, approved by ada@example.com, from a terminal as ada"
+        ),
+        format!("approval answered by operator ada: {id}, CodePipeline was told"),
+    ] {
+        assert!(story.contains(&told.as_str()), "{told}: {story:#?}");
+    }
+    assert_eq!(account.run(&["--json", "approvals", "list", "--open"]).stdout, "[]\n");
+}
+
+#[test]
+fn a_vote_that_is_not_taken_says_why_and_no_digits() {
+    let account = Account::open();
+    let (id, digits) = ask(&account);
+    #[rustfmt::skip]
+    let refusals: &[(&str, &[&str], i32, &str)] = &[
+        (&digits,   &[],                            2, "say who you are with --as"),
+        (&digits,   &["--as", "grace@example.com"], 1, "not among those who are asked"),
+        ("0000000", &["--as", "ada@example.com"],   1, "the digits are not those of this commit"),
+    ];
+    for (typed, more, code, why) in refusals {
+        let approve = ["approvals", "approve", &id, "--sha", typed];
+        let refused = account.run(&[&approve[..], more].concat());
+        assert_eq!((refused.code, refused.stdout.as_str()), (*code, ""), "{}", refused.stderr);
+        assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
+        assert!(refused.stderr.contains(why) && !refused.stderr.contains(&digits), "{}", refused.stderr);
+    }
+    assert_eq!(account.run(&["--json", "approvals", "show", &id]).json()["votes"], serde_json::json!([]));
+}
+
+#[test]
+fn who_votes_is_whom_aws_names() {
+    let account = Account::open();
+    let (id, digits) = ask(&account);
+    let reject = ["--json", "approvals", "reject", &id, "--sha", &digits, "--comment", "the migration is missing"];
+    let stranger = account.run_remote(&reject, "LOCALROLEdeployer");
+    assert_eq!((stranger.code, stranger.stdout.as_str()), (1, ""), "{}", stranger.stderr);
+    assert!(stranger.stderr.contains("assumed-role/deployer/deployer, which is no approver's"), "{}", stranger.stderr);
+    let chosen = account.run_remote(&[&reject[..], &["--as", "ada@example.com"]].concat(), "LOCALROLEada");
+    assert_eq!((chosen.code, chosen.stdout.as_str()), (2, ""), "{}", chosen.stderr);
+    assert!(chosen.stderr.contains("AWS says who you are"), "{}", chosen.stderr);
+    let rejected = account.run_remote(&reject, "LOCALROLEada");
+    assert_eq!(rejected.code, 0, "{}", rejected.stderr);
+    let json = rejected.json();
+    assert_eq!((&json["status"], &json["votes"][0]["by"]), (&"rejected".into(), &"ada@example.com".into()));
+    assert_eq!(json["votes"][0]["arn"], "arn:aws:sts::123456789012:assumed-role/ada/ada");
+    account.until(&["--json", "executions", "list"], |all| all[0]["status"] == "failed");
+}
+
+#[test]
+fn a_reminder_is_a_mail_with_a_fresh_link() {
+    let account = Account::open();
+    let (id, digits) = ask(&account);
+    let links = || {
+        let mails = account.aws.sns().mail();
+        let link = |body: &str| body.lines().find_map(|line| Some(line.trim().split_once("/approvals/")?.1.to_owned()));
+        mails.iter().filter_map(|mail| link(&mail.body)).collect::<Vec<_>>()
+    };
+    assert_eq!(links().len(), 1);
+    let nobody = account.run(&["approvals", "remind", &id, "--to", "grace@example.com"]);
+    assert_eq!((nobody.code, nobody.stdout.as_str()), (3, ""), "{}", nobody.stderr);
+    let reminded = account.run(&["approvals", "remind", &id]);
+    assert_eq!(reminded.code, 0, "{}", reminded.stderr);
+    assert!(reminded.stderr.contains("within a minute to ada@example.com"), "{}", reminded.stderr);
+    account.until(&["--json", "approvals", "show", &id], |shown| shown["people"][0]["asked_at"].is_string());
+    let links = links();
+    assert_eq!(links.len(), 2, "`sweep` sent it");
+    assert_ne!(links[0], links[1]);
+    account.run(&["approvals", "approve", &id, "--sha", &digits, "--as", "ada@example.com"]);
+    let late = account.run(&["approvals", "remind", &id, "--to", "ada@example.com"]);
+    assert_eq!((late.code, late.stdout.as_str()), (1, ""), "{}", late.stderr);
+    let log = account.run(&["audit", "verify"]);
+    assert_eq!(log.code, 0, "{}{}", log.stdout, log.stderr);
 }
 
 #[test]

@@ -30,7 +30,7 @@ confirms as well, but then anybody who has a mail can end the subscription: also
 pub(crate) struct Args {
     /// The approver's address
     email: String,
-    /// The link \"Confirm subscription\" of AWS's mail, or the token in it; `-` for stdin
+    /// The link "Confirm subscription" of AWS's mail, or the token in it; `-` for stdin
     #[arg(long, value_name = "LINK|TOKEN")]
     token: String,
 }

@@ -3,6 +3,7 @@
 //! AWS reports whole seconds, and the audit log has more. Within one second the order is that of cause and effect,
 //! and what AWS reported is placed no earlier than what came before it: times never run backwards.
 
+use crate::approvals::words;
 use jiff::Timestamp;
 use pointsman::domain::audit::Entry;
 use pointsman::domain::observed::{Mark, Observed, Progress, State};
@@ -34,9 +35,9 @@ const CATEGORIES: [&str; 6] = ["Source", "Build", "Test", "Approval", "Invoke", 
 pub(super) fn timeline(chain: &[Entry], observed: Option<&Observed>) -> Vec<Moment> {
     let mut moments: Vec<(i64, Rank, Moment)> = Vec::new();
     let mut add = |at: Timestamp, rank: Rank, what: String| moments.push((at.as_second(), rank, Moment { at, what }));
+    let order = observed.map(stages_in_order).unwrap_or_default();
     for entry in chain {
-        let is_report = entry.what.starts_with("reported ") || entry.what.starts_with("found ");
-        add(entry.at, if is_report { LAST } else { FIRST }, sentence(entry));
+        add(entry.at, rank(entry, chain, &order), sentence(entry));
     }
     if let Some(observed) = observed {
         for (at, rank, what) in reported(observed, chain) {
@@ -51,6 +52,20 @@ pub(super) fn timeline(chain: &[Entry], observed: Option<&Observed>) -> Vec<Mome
         Moment { at: latest, ..moment }
     });
     placed.collect()
+}
+
+/// Where an entry of ours stands in its second: what follows from reports behind them, an approval's within the action
+/// that asks, everything else before.
+fn rank(entry: &Entry, chain: &[Entry], order: &[String]) -> Rank {
+    if entry.what.starts_with("reported ") || entry.what.starts_with("found ") {
+        return LAST;
+    }
+    // Only the first entry of an approval names its stage.
+    let approval = entry.detail.get("approval");
+    let opened = approval.and_then(|id| chain.iter().find(|other| other.detail.get("approval") == Some(id)));
+    let stage = opened.and_then(|opened| opened.detail.get("stage")).and_then(Value::as_str);
+    let place = stage.and_then(|stage| order.iter().position(|known| known == stage));
+    place.map_or(FIRST, |place| (place + 1, 1))
 }
 
 /// What AWS reported of the whole, its stages and its actions.
@@ -148,6 +163,9 @@ pub(crate) fn sentence(entry: &Entry) -> String {
 
 /// One particular of an entry: `route shop`; `None` where there is nothing to say.
 fn particular(name: &str, value: &Value) -> Option<String> {
+    if let Some(text) = words::particular(name, value) {
+        return Some(text).filter(|text| !text.is_empty());
+    }
     let text = match value {
         Value::String(text) if text.is_empty() => return None,
         Value::String(text) if name == "sha" => text.chars().take(SHORT_SHA).collect(),
@@ -260,6 +278,56 @@ mod tests {
         1000 action Build/Build succeeded
         1000 stage Build succeeded
         1800 reported succeeded
+        ");
+    }
+
+    #[test]
+    fn what_an_approval_did_stands_where_it_was_asked_for() {
+        use State::{Started, Succeeded};
+        let chain = chain(&[
+            (
+                "gate",
+                "approval opened",
+                json!({ "approval": "ap-1", "stage": "Approve", "state": { "is": "open" } }),
+                100,
+            ),
+            ("gate", "approvers asked", json!({ "approval": "ap-1", "sent": ["ada@x.org"], "not_sent": [] }), 200),
+            ("operator:ada", "approvers reminded", json!({ "approval": "ap-1", "to": ["ada@x.org"] }), 300),
+            (
+                "ada@x.org",
+                "approval decided",
+                json!({ "approval": "ap-1", "by": "ada@x.org", "via": { "via": "link" } }),
+                400,
+            ),
+            (
+                "approve",
+                "approval answered",
+                json!({ "approval": "ap-1", "told": { "told": "done", "at": at(500) } }),
+                500,
+            ),
+        ]);
+        let observed = observed(&[
+            stage("Build", 0, Started),
+            action("Build", "Build", 0, Started),
+            action("Build", "Build", 0, Succeeded),
+            stage("Build", 0, Succeeded),
+            stage("Approve", 0, Started),
+            action("Approve", "Approval", 0, Started),
+            action("Approve", "Approval", 0, Succeeded),
+        ]);
+        insta::assert_snapshot!(lines(&chain, &observed), @r"
+           0 stage Build started
+           0 action Build/Build started
+           0 action Build/Build succeeded
+           0 stage Build succeeded
+           0 stage Approve started
+           0 action Approve/Approval started
+         100 approval opened: ap-1, stage Approve
+         200 approvers asked: ap-1, sent ada@x.org
+         300 approvers reminded by operator ada: ap-1, to ada@x.org
+         400 approval decided: ap-1, by ada@x.org, by link
+         500 approval answered: ap-1, CodePipeline was told
+         500 action Approve/Approval succeeded
         ");
     }
 

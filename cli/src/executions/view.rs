@@ -1,11 +1,12 @@
 //! An execution as it is shown: to programs as JSON, to people as tables.
 
 use super::timeline::{Moment, stages_in_order, timeline};
+use crate::approvals::Brief;
 use crate::failure::Failure;
-use crate::session::Session;
-use crate::text::{Style, cell, cell_or_dash, cut};
-use comfy_table::Cell;
+use crate::session::{Session, load_each};
+use crate::text::{Style, cell, cell_or_dash, cut, listed};
 use jiff::Timestamp;
+use pointsman::domain::approval::Approval;
 use pointsman::domain::audit::Entry;
 use pointsman::domain::change::{DeliveryId, Sha};
 use pointsman::domain::execution::{Execution, ExecutionId, Kind, Origin, Start, Status, TargetKind};
@@ -14,10 +15,7 @@ use pointsman::ledger::{Ledger, execution_subject};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::task::JoinSet;
 
-/// How many executions are loaded at once.
-const LOADED_AT_ONCE: usize = 16;
 /// How much of a ref a list shows, in characters.
 const REF_LISTED: usize = 40;
 
@@ -33,7 +31,7 @@ pub(super) struct View {
     environment: Option<String>,
     target: TargetView,
     pub(super) status: Status,
-    approvals: Vec<Value>,
+    approvals: Vec<Brief>,
     rollbacks: Vec<Value>,
     timeline: Vec<Moment>,
     route: Option<String>,
@@ -103,39 +101,32 @@ pub(super) async fn load(session: &Session, execution: Execution) -> Result<View
 
 /// The same for several, in their order.
 pub(super) async fn load_all(session: &Session, executions: Vec<Execution>) -> Result<Vec<View>, Failure> {
-    let mut views = Vec::with_capacity(executions.len());
     let now = session.now();
-    let mut rest = executions.into_iter().enumerate();
-    let mut loading = JoinSet::new();
-    loop {
-        while loading.len() < LOADED_AT_ONCE
-            && let Some((index, execution)) = rest.next()
-        {
-            let ledger = session.ledger.clone();
-            loading.spawn(async move { (index, load_from(&ledger, execution, now).await) });
-        }
-        match loading.join_next().await {
-            None => break,
-            Some(Ok((index, view))) => views.push((index, view?)),
-            Some(Err(error)) => return Err(Failure::Refused(format!("loading stopped: {error}"))),
-        }
-    }
-    views.sort_by_key(|(index, _)| *index);
-    Ok(views.into_iter().map(|(_, view)| view).collect())
+    load_each(executions, |execution| {
+        let ledger = session.ledger.clone();
+        async move { load_from(&ledger, execution, now).await }
+    })
+    .await
 }
 
 async fn load_from(ledger: &Ledger, execution: Execution, now: Timestamp) -> Result<View, Failure> {
     let chain = ledger.chain(&execution_subject(&execution.id)).await?;
+    let approvals = ledger.approvals_of(&execution.id).await?;
     let observed = match execution.start.aws_id() {
         Some(aws_id) => Some(ledger.run(&execution.target, aws_id, now).await?.value.observed),
         None => None,
     };
-    Ok(View::of(execution, &chain, observed.as_ref()))
+    Ok(View::of(execution, &chain, observed.as_ref(), &approvals))
 }
 
 impl View {
     /// Puts together what is known.
-    pub(super) fn of(execution: Execution, chain: &[Entry], observed: Option<&Observed>) -> Self {
+    pub(super) fn of(
+        execution: Execution,
+        chain: &[Entry],
+        observed: Option<&Observed>,
+        approvals: &[Approval],
+    ) -> Self {
         let nothing = Observed::default();
         let known = observed.unwrap_or(&nothing);
         let order = stages_in_order(known);
@@ -162,7 +153,7 @@ impl View {
                 execution_id: execution.start.aws_id().map(str::to_owned),
             },
             status: execution.status,
-            approvals: Vec::new(),
+            approvals: approvals.iter().map(Brief::of).collect(),
             rollbacks: Vec::new(),
             route: execution.route,
             delivery: match execution.origin {
@@ -240,14 +231,6 @@ impl View {
         });
         style.table(&["STAGE", "ACTION", "STATUS", "STARTED", "TOOK", "LINK"], rows)
     }
-}
-
-/// A name before the first of several lines.
-fn listed(
-    name: &'static str,
-    lines: impl Iterator<Item = String>,
-) -> impl Iterator<Item = (&'static str, Option<Cell>)> {
-    lines.enumerate().map(move |(index, line)| (if index == 0 { name } else { "" }, Some(cell(line))))
 }
 
 fn assignments(map: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
@@ -388,7 +371,7 @@ mod tests {
         let note =
             Note { actor: "dispatch".into(), what: "start answered".into(), detail: json!({ "aws_id": "aws-1" }) };
         let entry = Entry::after(None, "execution#ex-1", note, "2027-01-15T07:58:00.5Z".parse().unwrap());
-        View::of(execution(), &[entry], Some(&observed()))
+        View::of(execution(), &[entry], Some(&observed()), &[])
     }
 
     #[test]
@@ -453,7 +436,7 @@ mod tests {
     fn what_did_not_start_says_why() {
         let mut refused = execution();
         refused.start = Start::Refused { reason: "no such pipeline".into() };
-        let text = View::of(refused, &[], None).text(&style_for_tests());
+        let text = View::of(refused, &[], None, &[]).text(&style_for_tests());
         assert!(text.contains("no such pipeline; `pointsman executions retry ex-1` asks again"), "{text}");
     }
 
