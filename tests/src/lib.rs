@@ -10,4 +10,5 @@
 )]
 
 pub mod payloads;
+pub mod people;
 pub mod world;

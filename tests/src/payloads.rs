@@ -7,9 +7,15 @@ pub const REPOSITORY: &str = "acme/shop";
 /// Its id.
 pub const REPOSITORY_ID: u64 = 496_201_733;
 
-/// A commit id made of one number, readable in a failure.
+/// A commit id made of one number, readable in a failure. Its first seven digits differ from other numbers', as those of
+/// real ones do.
 pub fn sha(number: u64) -> String {
-    format!("{number:040x}")
+    format!("{:07x}{number:033x}", number & 0x0fff_ffff)
+}
+
+/// The number that a commit id was made of; `u64::MAX` for none of ours.
+pub fn number_of(sha: &str) -> u64 {
+    sha.get(7..).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(u64::MAX)
 }
 
 /// A push of a branch, from one commit to another.

@@ -1,5 +1,6 @@
 //! A world in simulated time: Pointsman on a local AWS, and GitHub's side of the wire.
 
+use crate::payloads::number_of;
 use jiff::Timestamp;
 use pointsman::domain::delivery::Delivery;
 use pointsman::domain::execution::{Execution, ExecutionId};
@@ -126,7 +127,7 @@ impl World {
 
     /// The commits that CodePipeline started of a pipeline, as the numbers of [`crate::payloads::sha`], oldest first.
     pub fn commits(&self, pipeline: &str) -> Vec<u64> {
-        self.started(pipeline).iter().map(|(_, sha)| u64::from_str_radix(sha, 16).unwrap_or(u64::MAX)).collect()
+        self.started(pipeline).iter().map(|(_, sha)| number_of(sha)).collect()
     }
 
     /// The commits that CodeBuild built of a project, oldest first.
@@ -138,7 +139,26 @@ impl World {
         }
         let builds = self.aws().ask("codebuild", REGION, "BatchGetBuilds", json!({ "ids": ids })).unwrap();
         let builds = builds["builds"].as_array().cloned().unwrap_or_default();
-        let number = |build: &Value| u64::from_str_radix(build["sourceVersion"].as_str().unwrap(), 16).unwrap();
+        let number = |build: &Value| number_of(build["sourceVersion"].as_str().unwrap());
         builds.iter().rev().map(number).collect()
+    }
+
+    /// The digest of an execution's only image.
+    pub fn digest_of(&self, execution: &Execution) -> String {
+        let image = execution.images.first().unwrap_or_else(|| panic!("{} has no image", execution.id));
+        image.rsplit('@').next().unwrap_or(image).to_owned()
+    }
+
+    /// Every item of both tables, in a fixed order.
+    pub fn dump(&self) -> String {
+        let mut lines = Vec::new();
+        for table in ["pointsman", "pointsman-audit"] {
+            let answer = self.aws().ask("dynamodb", REGION, "Scan", json!({ "TableName": table })).unwrap();
+            for item in answer["Items"].as_array().unwrap() {
+                lines.push(pointsman::domain::audit::canonical(item).to_string());
+            }
+        }
+        lines.sort();
+        lines.join("\n")
     }
 }

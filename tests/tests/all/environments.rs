@@ -67,7 +67,7 @@ async fn state(world: &World, region: &str) -> Loaded<EnvironmentState> {
 /// The commits that landed in a region as numbers, the live one first.
 async fn landed(world: &World, region: &str) -> Vec<u64> {
     let state = state(world, region).await.value;
-    let number = |sha: &str| u64::from_str_radix(sha, 16).unwrap();
+    let number = |sha: &str| pointsman_tests::payloads::number_of(sha);
     state.versions.iter().map(|version| number(version.sha.as_ref().unwrap().as_str())).collect()
 }
 

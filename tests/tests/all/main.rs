@@ -9,11 +9,15 @@
     reason = "a test may"
 )]
 
+mod approvals;
 mod approvers;
 mod architecture;
+mod authors;
 mod environments;
+mod hostile;
 mod journeys;
 mod order;
+mod silence;
 mod simulation;
 mod starts;
 mod template;
