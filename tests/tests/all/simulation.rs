@@ -1,33 +1,44 @@
 //! The simulation: one seed, one history of a repository, and everything going wrong on the way.
 //!
 //! Deliveries come twice, late, out of order and through a second hook; calls are throttled, refused, slow, lost
-//! before and after their effect; events are doubled, late or never; functions are killed at any moment. Then it
+//! before and after their effect; events are doubled, late or never; functions are killed at any moment. Production
+//! asks people, who answer rightly and wrongly, meddle with the pipeline, and change the configuration. Then it
 //! is calm for a while, and everything must have come right. A seed that fails is run alone with
 //! `SEED=17 cargo test -p pointsman-tests one_seed -- --nocapture --ignored`. It writes no log: the SDK draws its span
 //! ids from the source of its jitter, so a seed with a log is another history.
 
-use crate::journeys::SHOP;
+mod approvals;
+mod people;
+
+use people::{Crowd, Rules};
 use pointsman::domain::audit;
 use pointsman::domain::change::ChangeKind;
 use pointsman::domain::delivery::Delivery;
 use pointsman::domain::execution::{Execution, Origin, Status};
-use pointsman_local::aws::{Behaviour, Pace};
+use pointsman_local::aws::{AnsweredApproval, Behaviour, Pace};
 use pointsman_local::faults::{Faults, Rates};
 use pointsman_local::functions::Reaper;
-use pointsman_local::runner::{Options, REGION};
-use pointsman_tests::payloads::push;
+use pointsman_local::runner::Options;
+use pointsman_tests::payloads::{push, pushed_by, sha, with_commits};
 use pointsman_tests::world::{BEGIN, World};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const BRANCHES: [(&str, &str); 3] = [("main", "dev"), ("staging", "staging"), ("production", "production")];
-const PUSHES: u64 = 8;
+/// Who pushes and who writes. Mallory is nobody's approver.
+const AUTHORS: [&str; 6] = ["mallory", "mallory", "mallory", "ada", "bob", "eve"];
+const PUSHES: u64 = 6;
 /// How long deliveries keep coming, in seconds.
 const BUSY_SECONDS: u64 = 12 * 60;
 /// How long nothing goes wrong any more: longer than an absence takes to count, twice, and than a dead letter takes.
 const CALM: Duration = Duration::from_secs(45 * 60);
+
+/// How often more calm is added, at most, for what is still asked: everybody had time until it expires, and the next
+/// one that waited behind it too.
+const MORE_CALM_TIMES: u32 = 6;
+const MORE_CALM: Duration = Duration::from_secs(10 * 60);
 
 /// One request of GitHub's.
 struct Sending {
@@ -35,6 +46,21 @@ struct Sending {
     at: u64,
     delivery: String,
     payload: Value,
+    before: String,
+    after: String,
+    is_forced: bool,
+    /// The addresses of those who pushed, wrote and committed it.
+    people: Vec<String>,
+}
+
+/// Something that happens in a history.
+enum Event {
+    /// GitHub sends the sending of this number.
+    Sending(usize),
+    /// Somebody looks at their mail, or at the console, and does something.
+    Person,
+    /// Another configuration is pushed.
+    Configuration,
 }
 
 /// A history of three branches, and how GitHub tells it.
@@ -42,13 +68,17 @@ fn history(random: &mut fastrand::Rng) -> Vec<Sending> {
     let mut sendings = Vec::new();
     let mut heads = [1_u64; BRANCHES.len()];
     for number in 0..PUSHES {
-        let branch = random.usize(..BRANCHES.len());
+        // Half of them go where people are asked.
+        let branch = random.usize(..4).min(BRANCHES.len() - 1);
         let before = heads[branch];
         // Now and then somebody goes back to where the branch was.
         let after = if random.u8(..) < 40 && before > 1 { before - 1 } else { 10 + number * 10 };
         heads[branch] = after;
         let at = random.u64(..BUSY_SECONDS / 2) / PUSHES + number * BUSY_SECONDS / PUSHES / 2;
         let pushed_at = BEGIN + at as i64;
+        let mut author = || AUTHORS[random.usize(..AUTHORS.len())];
+        let (pusher, author, committer) = (author(), author(), author());
+        let is_forced = random.u8(..8) == 0;
         for copy in 0..1 + random.u64(..3) {
             // The first GUID again, a replay under a new one, or a second hook that tells another time.
             let (delivery, told_at) = match random.u8(..3) {
@@ -58,11 +88,63 @@ fn history(random: &mut fastrand::Rng) -> Vec<Sending> {
             };
             let late = if random.bool() { random.u64(..3) } else { random.u64(..BUSY_SECONDS / 4) };
             let payload = push(BRANCHES[branch].0, before, after, told_at);
-            sendings.push(Sending { at: at + late, delivery, payload });
+            let mut payload = pushed_by(with_commits(payload, &[(after, author, committer)]), pusher);
+            payload["forced"] = is_forced.into();
+            let people = [pusher, author, committer].map(|login| format!("{login}@example.com")).to_vec();
+            let (before, after) = (sha(before), sha(after));
+            sendings.push(Sending { at: at + late, delivery, payload, before, after, is_forced, people });
         }
     }
     sendings.sort_by(|one, other| (one.at, &one.delivery).cmp(&(other.at, &other.delivery)));
     sendings
+}
+
+/// What happens when, in order.
+fn events(sendings: &[Sending], rules: &Rules, random: &mut fastrand::Rng) -> Vec<(u64, Event)> {
+    let mut events: Vec<(u64, Event)> =
+        sendings.iter().enumerate().map(|(number, sending)| (sending.at, Event::Sending(number))).collect();
+    events.extend(rules.changed_at.map(|at| (at, Event::Configuration)));
+    // Sometimes they are quick, and sometimes few look at their mail in time.
+    let longest = random.u64(20..120);
+    let mut at = 30;
+    while at < BUSY_SECONDS + BUSY_SECONDS / 2 {
+        events.push((at, Event::Person));
+        at += random.u64(5..longest);
+    }
+    events.sort_by_key(|(at, _)| *at);
+    events
+}
+
+/// What has a bad day, if anything.
+#[derive(Clone, Copy, PartialEq)]
+enum BadDay {
+    Nothing,
+    /// A service: five times as much goes wrong with it.
+    Service(&'static str),
+    /// Events and notifications: a quarter never comes.
+    Events,
+}
+
+fn bad_day(random: &mut fastrand::Rng) -> BadDay {
+    match random.u8(..6) {
+        0 => BadDay::Service("codepipeline"),
+        1 => BadDay::Service("sns"),
+        2 => BadDay::Service("dynamodb"),
+        3 => BadDay::Events,
+        _ => BadDay::Nothing,
+    }
+}
+
+fn worse(rates: Rates) -> Rates {
+    let five = |rate: u16| rate * 5;
+    Rates {
+        throttle: five(rates.throttle),
+        refuse: five(rates.refuse),
+        lose_before: five(rates.lose_before),
+        lose_after: five(rates.lose_after),
+        silent: five(rates.silent),
+        ..rates
+    }
 }
 
 fn rates(token_honoured: bool) -> Rates {
@@ -107,6 +189,8 @@ struct Outcome {
     chains: Vec<Vec<audit::Entry>>,
     /// Every item of both tables, in a fixed order.
     dump: String,
+    sendings: Vec<Sending>,
+    left: approvals::Left,
 }
 
 fn play(seed: u64) -> Outcome {
@@ -117,39 +201,86 @@ fn play(seed: u64) -> Outcome {
 async fn play_in_time(seed: u64) -> Outcome {
     let mut random = fastrand::Rng::with_seed(seed);
     let token_honoured = random.bool();
+    let answered_approval =
+        if random.bool() { AnsweredApproval::AlreadyCompleted } else { AnsweredApproval::InvalidToken };
+    let rules = Rules::drawn(&mut random);
     let (reaper, is_calm) = reaper(seed);
     let faults = Faults::seeded(seed, Rates::default());
     let options = Options {
-        behaviour: Behaviour { pace: Pace::Real, start_token_honoured: token_honoured, ..Behaviour::default() },
+        behaviour: Behaviour {
+            pace: Pace::Real,
+            start_token_honoured: token_honoured,
+            answered_approval,
+            ..Behaviour::default()
+        },
         faults: faults.clone(),
         seed,
-        config: Some(SHOP.to_owned()),
+        config: Some(rules.texts[0].clone()),
         reaper: Some(reaper),
         ..Options::default()
     };
     let world = World::start(options).await;
-    faults.change_rates(rates(token_honoured));
+    begin(bad_day(&mut random), &faults, rates(token_honoured));
+    let sendings = history(&mut random);
+    let mut crowd = Crowd::new(seed, rules.has_gate);
     let mut taken = BTreeSet::new();
-    let mut now = 0;
-    for sending in history(&mut random) {
-        world.pass(Duration::from_secs(sending.at.saturating_sub(now))).await;
-        now = now.max(sending.at);
-        if random.u8(..10) == 0 {
-            world.local.fleet.forget();
-        }
-        let status = world.send("push", &sending.delivery, &sending.payload).await;
-        if (200..300).contains(&status) {
-            taken.insert(sending.delivery);
+    for (at, event) in events(&sendings, &rules, &mut random) {
+        pass_until(&world, at).await;
+        match event {
+            Event::Sending(number) => {
+                if random.u8(..10) == 0 {
+                    world.local.fleet.forget();
+                }
+                let sending = &sendings[number];
+                let status = world.send("push", &sending.delivery, &sending.payload).await;
+                if (200..300).contains(&status) {
+                    taken.insert(sending.delivery.clone());
+                }
+            }
+            Event::Person => crowd.act(&world).await,
+            Event::Configuration => crowd.change(&world, &rules).await,
         }
     }
-    world.pass(Duration::from_secs(BUSY_SECONDS)).await;
     faults.quiet();
     *is_calm.lock().unwrap() = true;
+    let calm_since = world.aws().clock().now().as_second();
     world.pass(CALM).await;
-    leave_behind(&world, taken).await
+    for _ in 0..MORE_CALM_TIMES {
+        if people::questions(&world).iter().all(|question| question.status != "InProgress") {
+            break;
+        }
+        world.pass(MORE_CALM).await;
+    }
+    leave_behind(&world, taken, sendings, rules, crowd, calm_since).await
 }
 
-async fn leave_behind(world: &World, taken: BTreeSet<String>) -> Outcome {
+/// From now on things go wrong, as usual or, on a bad day, worse.
+fn begin(day: BadDay, faults: &Faults, usual: Rates) {
+    match day {
+        BadDay::Nothing => faults.change_rates(usual),
+        BadDay::Service(name) => {
+            faults.change_rates(usual.clone());
+            faults.change_rates_of(name, worse(usual));
+        }
+        BadDay::Events => faults.change_rates(Rates { event_never: 250, ..usual }),
+    }
+}
+
+/// Lets time pass until this many seconds from the beginning, unless it is later already.
+async fn pass_until(world: &World, seconds: u64) {
+    let passed = world.aws().clock().now().duration_since(jiff::Timestamp::from_second(BEGIN).unwrap());
+    let wanted = Duration::from_secs(seconds);
+    world.pass(wanted.saturating_sub(Duration::try_from(passed).unwrap())).await;
+}
+
+async fn leave_behind(
+    world: &World,
+    taken: BTreeSet<String>,
+    sendings: Vec<Sending>,
+    rules: Rules,
+    crowd: Crowd,
+    calm_since: i64,
+) -> Outcome {
     let ledger = world.local.ledger();
     let found = ledger.deliveries(world.aws().clock().now(), 1_000).await.unwrap();
     let executions = world.executions().await;
@@ -157,26 +288,28 @@ async fn leave_behind(world: &World, taken: BTreeSet<String>) -> Outcome {
     for execution in &executions {
         chains.push(ledger.chain(&format!("execution#{}", execution.id)).await.unwrap());
     }
+    let dump = world.dump();
+    let left = approvals::Left {
+        rules,
+        crowd,
+        approvals: world.approvals().await,
+        questions: people::questions(world),
+        letters: people::letters(world),
+        calm_since,
+        late: people::come_too_late(world).await,
+        dump_after_late: world.dump(),
+        dead_letters: people::dead_letters(world),
+    };
     Outcome {
         taken,
         deliveries: found.into_iter().map(|delivery| (delivery.id.to_string(), delivery)).collect(),
         executions,
         started: BRANCHES.iter().map(|(_, pipeline)| (*pipeline, world.started(pipeline))).collect(),
         chains,
-        dump: dump(world),
+        dump,
+        sendings,
+        left,
     }
-}
-
-fn dump(world: &World) -> String {
-    let mut lines = Vec::new();
-    for table in ["pointsman", "pointsman-audit"] {
-        let answer = world.aws().ask("dynamodb", REGION, "Scan", json!({ "TableName": table })).unwrap();
-        for item in answer["Items"].as_array().unwrap() {
-            lines.push(audit::canonical(item).to_string());
-        }
-    }
-    lines.sort();
-    lines.join("\n")
 }
 
 fn check(seed: u64, outcome: &Outcome) {
@@ -186,6 +319,7 @@ fn check(seed: u64, outcome: &Outcome) {
     for chain in &outcome.chains {
         audit::verify(chain).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
     }
+    approvals::check(seed, outcome);
 }
 
 fn every_taken_delivery_came_to_something(seed: u64, outcome: &Outcome) {
@@ -317,5 +451,9 @@ fn one_seed() {
         println!("{} {:?} {:?} {:?}", execution.id, execution.target.name, execution.status, execution.start);
     }
     println!("{:#?}", outcome.started);
+    for approval in &outcome.left.approvals {
+        println!("{} of {}: {:?}, votes {:?}", approval.id, approval.execution, approval.state, approval.votes);
+    }
+    println!("{:#?}", outcome.left.questions);
     check(seed, &outcome);
 }
