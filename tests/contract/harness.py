@@ -113,7 +113,7 @@ def post(url, body, headers, seconds=PATIENCE_SECONDS):
 def runner(*arguments):
     """Starts the runner named by POINTSMAN_LOCAL, waits until it answers, and stops it afterwards."""
     program = os.environ.get("POINTSMAN_LOCAL")
-    assert program, "POINTSMAN_LOCAL must name the runner: start this through `cargo xtask contract`"
+    assert program, "POINTSMAN_LOCAL must name the runner: start this through `cargo xtask`"
     log = tempfile.NamedTemporaryFile(prefix="pointsman-local-", suffix=".log", delete=False)
     command = [program, "--port", "0", "--aws-port", "0", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)

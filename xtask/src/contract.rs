@@ -5,11 +5,11 @@
 //! a failure in CI and "skipped" elsewhere.
 
 mod parts;
-mod python;
 
 use crate::failure::Failure;
+use crate::python::Python;
+use crate::script::{Outcome, is_ci};
 use clap::ValueEnum;
-use python::Python;
 
 /// Which part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,17 +38,10 @@ pub(crate) struct Arguments {
     parts: Vec<Part>,
 }
 
-/// Why a part was left out, if it was.
-enum Outcome {
-    Passed,
-    Skipped(String),
-}
-
 /// Runs the parts that were asked for, all of them even if one fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let all = Part::value_variants();
     let parts = if arguments.parts.is_empty() { all } else { arguments.parts.as_slice() };
-    let is_ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     let mut lines = Vec::new();
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for part in parts {
@@ -58,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 passed += 1;
                 "passed".to_owned()
             }
-            Ok(Outcome::Skipped(why)) if !is_ci => {
+            Ok(Outcome::Skipped(why)) if !is_ci() => {
                 skipped += 1;
                 format!("skipped: {why}")
             }
@@ -78,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn run_part(part: Part) -> Result<Outcome, Failure> {
-    let python = match Python::find()? {
+    let python = match Python::find("contract")? {
         Ok(python) => python,
         Err(why) => return Ok(Outcome::Skipped(why)),
     };

@@ -3,12 +3,15 @@
 #![allow(clippy::disallowed_methods, reason = "a chore reads the environment and takes the time of its steps")]
 
 mod bench;
+mod browser;
 mod contract;
 mod deny;
 mod failure;
 mod glibc;
 mod package;
 mod paths;
+mod python;
+mod script;
 mod step;
 mod test;
 mod tree;
@@ -30,7 +33,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Installs what the tests need, then formatting, lints, dependency rules and every test
+    /// Installs what the tests need, then formatting, lints, dependency rules and every test, those in a browser too
     Test(test::Arguments),
     /// Holds other people's clients, checkers and emulations against ours
     Contract(contract::Arguments),

@@ -1,11 +1,16 @@
-//! `cargo xtask test`: the everyday check. It runs no release build, no benchmark and nothing that needs Python.
+//! `cargo xtask test`: the everyday check. It runs no release build, no benchmark and no other people's tools but a
+//! browser.
 
+use crate::browser;
 use crate::failure::Failure;
 use crate::step::{cargo, program, run as step, succeeds, watch};
 use crate::tree;
 
 /// Every crate but the benchmarks, which bring optimised builds of their own.
 const CRATES: [&str; 3] = ["--workspace", "--exclude", "pointsman-benches"];
+
+/// What alone runs the browser tests, in the place of a filter.
+const BROWSER: &str = "browser";
 
 /// What runs elsewhere, and why.
 const ELSEWHERE: &str = "
@@ -21,7 +26,7 @@ pub(crate) struct Arguments {
     /// Leave out formatting and lints, which are a build of their own
     #[arg(long)]
     no_lint: bool,
-    /// Passed on to `cargo test`: a filter, or `-- --nocapture`
+    /// `browser` for the browser tests alone; all else is passed on to `cargo test`, without them: a filter, or `-- --nocapture`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -29,6 +34,10 @@ pub(crate) struct Arguments {
 /// Runs the everyday check.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     install(arguments)?;
+    if arguments.rest == [BROWSER] {
+        println!("\n{}", browser::run()?);
+        return Ok(());
+    }
     if !arguments.no_lint {
         step("formatting", cargo().args(["fmt", "--all", "--check"]))?;
         let lints = ["--all-targets", "--", "-D", "warnings"];
@@ -37,9 +46,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     tree::check()?;
     let mut count = Count::default();
     let tested = watch("tests", cargo().arg("test").args(CRATES).args(&arguments.rest), |line| count.add(line));
+    let all = arguments.rest.is_empty() && tested.is_ok();
+    let browsed = if all { browser::run() } else { Ok("browser tests: not run".to_owned()) };
     println!("{ELSEWHERE}");
     println!("\ntests: {} passed, {} failed, {} skipped", count.passed, count.failed, count.ignored);
-    tested
+    tested?;
+    println!("{}", browsed?);
+    Ok(())
 }
 
 /// The tests need what a Rust installation has, and a C compiler for SQLite and aws-lc.
