@@ -10,7 +10,7 @@ import tempfile
 
 from harness import equal, wait_until
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 
 # Nothing of the machine's own is used, and nothing is asked of anybody: no profile, no updates, no accounts.
@@ -132,9 +132,10 @@ def secret(link):
 
 
 def is_gone(element):
+    """Whether its page is no more. While that is going, the driver says so in more than one way."""
     try:
         element.is_enabled()
-    except StaleElementReferenceException:
+    except WebDriverException:
         return True
     return False
 
