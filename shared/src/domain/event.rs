@@ -3,7 +3,14 @@
 //! Only AWS can put events with a source that begins with `aws.` on a bus (PutEvents refuses them), so the source is
 //! trusted. Everything in `detail` that a person can influence is only ever shown.
 
+mod cloudwatch;
+mod deployment;
 mod inspector;
+mod operations;
+
+pub use cloudwatch::{ALARM_REASON_CHARACTERS_MAX, AlarmChange, AlarmKind};
+pub use deployment::{DeploymentMove, DeploymentPlace, DeploymentState};
+pub use operations::{ABOUT_MAX, ThreatSeverity};
 
 use super::execution::{Target, TargetKind};
 use super::image::{Finding, Scan};
@@ -15,6 +22,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// The source of every event of ours, which go over a bus of our own.
+pub const SOURCE: &str = "pointsman";
+/// The detail type that asks for a rollback. Its detail is `{"incident": "in-…"}`.
+pub const ROLLBACK_REQUESTED: &str = "Rollback Requested";
+
 /// An event as EventBridge delivers it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Event {
@@ -25,6 +37,9 @@ pub struct Event {
     /// Which kind.
     #[serde(rename = "detail-type")]
     pub detail_type: String,
+    /// The account that it happened in; empty where the event does not say.
+    #[serde(default)]
+    pub account: String,
     /// The region that it happened in.
     pub region: String,
     /// When, in whole seconds.
@@ -71,6 +86,32 @@ pub enum Said {
         /// What it says of each image, by digest.
         images: BTreeMap<String, Finding>,
     },
+    /// A CloudWatch alarm is in another state than before.
+    AlarmChanged(AlarmChange),
+    /// A deployment came to another state.
+    DeploymentMoved(DeploymentMove),
+    /// DevOps Guru opened an insight.
+    InsightOpened {
+        /// Its id.
+        id: String,
+        /// How bad DevOps Guru thinks it is, in capitals: `LOW`, `MEDIUM`, `HIGH`; `UNKNOWN` where it does not say.
+        severity: String,
+        /// Where it is shown: an `https` link.
+        url: Option<String>,
+        /// The CloudFormation stacks, or the values of tags, that it is about; [`ABOUT_MAX`] at most.
+        about: Vec<String>,
+    },
+    /// GuardDuty found a threat.
+    ThreatFound {
+        /// The finding's id.
+        id: String,
+        /// What it is, such as `Backdoor:EC2/C&CActivity.B`.
+        kind: String,
+        /// How bad it is.
+        severity: ThreatSeverity,
+        /// What it is, for people; [`super::image::TITLE_CHARACTERS_MAX`] at most.
+        title: String,
+    },
     /// Nothing that is listened for.
     Nothing,
 }
@@ -85,6 +126,11 @@ pub fn read(event: &Event) -> Said {
         ("aws.ecr", "ECR Image Action") => of_image(event),
         ("aws.inspector2", "Inspector2 Scan") => inspector::of_scan(event),
         ("aws.inspector2", "Inspector2 Finding") => inspector::of_finding(event),
+        ("aws.cloudwatch", "CloudWatch Alarm State Change") => cloudwatch::of_alarm(event),
+        ("aws.ecs", "ECS Deployment State Change") => deployment::of_service(event),
+        ("aws.codedeploy", "CodeDeploy Deployment State-change Notification") => deployment::of_group(event),
+        ("aws.devops-guru", "DevOps Guru New Insight Open") => operations::of_insight(event),
+        ("aws.guardduty", "GuardDuty Finding") => operations::of_threat(event),
         _ => None,
     };
     said.unwrap_or(Said::Nothing)
@@ -221,6 +267,7 @@ mod tests {
             id: "e".into(),
             source: source.into(),
             detail_type: detail_type.into(),
+            account: "123456789012".into(),
             region: "us-east-1".into(),
             time: "2026-01-02T03:04:05Z".parse().unwrap(),
             resources: vec![],

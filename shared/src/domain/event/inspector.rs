@@ -85,6 +85,7 @@ mod tests {
             id: "e".into(),
             source: "aws.inspector2".into(),
             detail_type: detail_type.into(),
+            account: "123456789012".into(),
             region: "us-east-1".into(),
             time: "2026-01-02T03:04:05Z".parse().unwrap(),
             resources: vec![],

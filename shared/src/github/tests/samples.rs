@@ -38,11 +38,17 @@ const GITHUB: &[(&str, &str)] = files![
 /// What EventBridge delivers.
 const AWS: &[(&str, &str)] = files![
     "approval-started.json",
+    "cloudwatch-alarm-composite.json",
+    "cloudwatch-alarm.json",
     "codebuild-build.json",
+    "codedeploy-deployment.json",
     "codepipeline-action.json",
     "codepipeline-pipeline.json",
     "codepipeline-stage.json",
+    "devops-guru-insight.json",
     "ecr-push.json",
+    "ecs-deployment.json",
+    "guardduty-finding.json",
     "inspector-finding.json",
     "inspector-scan.json",
 ];
@@ -214,7 +220,7 @@ fn every_aws_sample_says_what_its_name_says() {
     let ChangeKind::Push(push) = sample("push-production.json").kind else { panic!("no push") };
     assert_eq!(sha, push.after, "the image is tagged with the commit that went to production");
     assert!(image.starts_with("shop/web@sha256:"), "{image}");
-    assert_eq!(cases.len() + 3, AWS.len(), "those of the image are the others");
+    assert_eq!(cases.len() + 3 + SIGNALS.len(), AWS.len(), "those of the image, and the signals, are the others");
 
     let read = |name: &str| event::read(&serde_json::from_str(text(name)).unwrap());
     let Said::ImageScanned { digest, repository, scan } = read("inspector-scan.json") else { panic!("no scan") };
@@ -223,6 +229,35 @@ fn every_aws_sample_says_what_its_name_says() {
     let finding = &images[&digest];
     assert_eq!((finding.vulnerability.as_str(), finding.repository.as_str()), ("CVE-2026-0001", repository.as_str()));
     assert_eq!(scan.counts[&finding.severity], 1, "the scan counted the finding");
+}
+
+/// What the files say of which `guard` and `rollback` are told.
+#[rustfmt::skip]
+const SIGNALS: [(&str, &str); 6] = [
+    ("cloudwatch-alarm.json",           "Metric alarm shop-production-errors is ALARM"),
+    ("cloudwatch-alarm-composite.json", "Composite alarm shop-production-health is ALARM"),
+    ("codedeploy-deployment.json",      "d-4N7QX2V1Z Succeeded"),
+    ("ecs-deployment.json",             "ecs-svc/1234567890123456789 Succeeded"),
+    ("devops-guru-insight.json",        "HIGH insight into shop-production"),
+    ("guardduty-finding.json",          "CryptoCurrency:Runtime/BitcoinTool.B!DNS"),
+];
+
+#[test]
+fn every_signal_says_what_its_name_says() {
+    for (name, expected) in SIGNALS {
+        let said = match event::read(&serde_json::from_str(text(name)).unwrap()) {
+            Said::AlarmChanged(change) => format!("{:?} alarm {} is {}", change.kind, change.name, change.state),
+            Said::DeploymentMoved(moved) => format!("{} {:?}", moved.id, moved.state),
+            Said::InsightOpened { severity, about, .. } => format!("{severity} insight into {}", about.join(", ")),
+            Said::ThreatFound { kind, .. } => kind,
+            Said::Reported { .. }
+            | Said::ImagePushed { .. }
+            | Said::ImageScanned { .. }
+            | Said::Found { .. }
+            | Said::Nothing => "something else".to_owned(),
+        };
+        assert_eq!(said, expected, "{name}");
+    }
 }
 
 fn told(report: &Report) -> String {
