@@ -153,12 +153,11 @@ fn as_seen(build: &sdk::Build) -> Seen {
     let variables = build.environment().map(sdk::ProjectEnvironment::environment_variables).unwrap_or_default();
     let owner = variables.iter().find(|variable| variable.name() == EXECUTION_VARIABLE);
     Seen {
-        aws_id: build.id().unwrap_or_default().to_owned(),
         started_at: time(build.start_time()),
         // Whoever started it: without our variable it is not ours.
         is_by_our_role: Some(owner.is_some()),
-        variables: None,
         revisions: build.source_version().map(str::to_owned).into_iter().collect(),
         owner: owner.map(|variable| ExecutionId::named(variable.value())),
+        ..Seen::named(build.id().unwrap_or_default())
     }
 }

@@ -1,9 +1,11 @@
-//! CodePipeline: start once, look, stop.
+//! CodePipeline: start once, roll back once, look, stop.
 
 mod approvals;
+mod rollback;
 mod transitions;
 
 pub use approvals::{Asking, Token};
+pub use rollback::{GoodRun, Inside, Mode, Outline, StageNow};
 pub use transitions::Transition;
 
 use super::targets::{Answer, Listing, Regional, answer_of};
@@ -25,7 +27,7 @@ const ACTION_PAGES_MAX: usize = 10;
 /// The longest reason for a stop, in characters: AWS's own bound.
 const STOP_REASON_CHARACTERS_MAX: usize = 200;
 
-/// CodePipeline's words for "no room now": nothing was started.
+/// CodePipeline's words for "no room now": nothing was started, nor rolled back.
 const BUSY: [&str; 2] = ["ConcurrentPipelineExecutionsLimitExceededException", "ConflictException"];
 
 /// Clients of CodePipeline.
@@ -42,6 +44,12 @@ impl CodePipeline {
     }
 
     pub(super) async fn start(&self, execution: &Execution) -> Answer {
+        if let Some(back) = &execution.rolls_back {
+            return match self.roll_back(&execution.target, back).await {
+                Ok(aws_id) => Answer::Known(StartEvent::Answered { aws_id }),
+                Err(error) => answer_of(error, &BUSY),
+            };
+        }
         let client = self.clients.in_region(&execution.target.region);
         let source_action = match self.source_action(&client, execution).await {
             Ok(action) => action,
@@ -65,9 +73,7 @@ impl CodePipeline {
             .client_request_token(execution.id.as_str())
             .source_revisions(revision)
             .set_variables((!variables.is_empty()).then_some(variables));
-        // Once: the SDK's own repeat after a lost reply could start it twice.
-        let once = aws_sdk_codepipeline::config::Builder::new().retry_config(RetryConfig::disabled());
-        match request.customize().config_override(once).send().await {
+        match request.customize().config_override(once()).send().await {
             Ok(answer) => match answer.pipeline_execution_id {
                 Some(aws_id) => Answer::Known(StartEvent::Answered { aws_id }),
                 None => Answer::Lost("the answer holds no execution id".to_owned()),
@@ -122,6 +128,7 @@ impl CodePipeline {
                         started_at,
                         is_by_our_role,
                         revisions: summary.source_revisions().iter().filter_map(|r| r.revision_id.clone()).collect(),
+                        rolls_back_to: rollback::target_of(summary.execution_type(), summary.rollback_metadata()),
                         ..Seen::named(summary.pipeline_execution_id().unwrap_or_default())
                     });
                 }
@@ -137,6 +144,11 @@ impl CodePipeline {
 
     pub(super) async fn seen(&self, target: &Target, aws_id: &str) -> Result<Seen, CallError> {
         let execution = self.execution(target, aws_id).await?;
+        let rolls_back_to = rollback::target_of(execution.execution_type(), execution.rollback_metadata());
+        let rolls_back_in = match &rolls_back_to {
+            Some(_) => self.stage_of_rollback(target, aws_id).await?,
+            None => None,
+        };
         let variables = execution.variables().iter().map(|variable| {
             (variable.name().unwrap_or_default().to_owned(), variable.resolved_value().unwrap_or_default().to_owned())
         });
@@ -145,14 +157,24 @@ impl CodePipeline {
             is_by_our_role: execution.trigger().map(|trigger| self.is_ours(&read_trigger(trigger))),
             variables: Some(variables.collect()),
             revisions: execution.artifact_revisions().iter().filter_map(|r| r.revision_id.clone()).collect(),
+            rolls_back_to,
+            rolls_back_in,
             ..Seen::named(aws_id)
         })
     }
 
-    /// Whether an execution was started through the API by one of our own functions.
+    /// Whether an execution was started through the API by one of our own functions, as a rollback too.
     pub fn is_ours(&self, trigger: &Trigger) -> bool {
-        trigger.kind == sdk::TriggerType::StartPipelineExecution.as_str()
+        let by_call = [sdk::TriggerType::StartPipelineExecution, sdk::TriggerType::ManualRollback];
+        by_call.iter().any(|kind| kind.as_str() == trigger.kind)
             && self.starter_roles.iter().any(|role| trigger.detail.contains(&format!(":assumed-role/{role}/")))
+    }
+
+    /// The last known state of a stage; `None` when the pipeline has no such stage.
+    async fn stage(&self, target: &Target, stage: &str) -> Result<Option<sdk::StageState>, CallError> {
+        let client = self.clients.in_region(&target.region);
+        let answer = client.get_pipeline_state().name(&target.name).send().await?;
+        Ok(answer.stage_states.unwrap_or_default().into_iter().find(|found| found.stage_name() == Some(stage)))
     }
 
     async fn execution(&self, target: &Target, aws_id: &str) -> Result<sdk::PipelineExecution, CallError> {
@@ -171,6 +193,7 @@ impl CodePipeline {
                 .iter()
                 .filter_map(|r| Some((r.name.clone()?, r.revision_id.clone()?)))
                 .collect(),
+            rolls_back_to: rollback::target_of(execution.execution_type(), execution.rollback_metadata()),
             ..Observed::default()
         };
         let actions = self.actions(target, aws_id).await?;
@@ -244,6 +267,11 @@ impl CodePipeline {
         }
         Ok(reasons)
     }
+}
+
+/// Has the SDK try a call once: what it repeats after a lost reply could take effect twice.
+fn once() -> aws_sdk_codepipeline::config::Builder {
+    aws_sdk_codepipeline::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 
 fn source_actions(pipeline: Option<&sdk::PipelineDeclaration>) -> Vec<&sdk::ActionDeclaration> {

@@ -3,12 +3,22 @@
 //! Calls that may be repeated are retried by the SDK; calls that start something are made once, and what came of
 //! them is told apart here: started, certainly not, or lost.
 
+#[cfg(feature = "alarms")]
+pub mod cloudwatch;
 #[cfg(feature = "targets")]
 pub mod codebuild;
+#[cfg(feature = "deployments")]
+pub mod codedeploy;
 #[cfg(feature = "targets")]
 pub mod codepipeline;
 #[cfg(feature = "ledger")]
 pub mod dynamodb;
+#[cfg(feature = "deployments")]
+pub mod ecs;
+#[cfg(feature = "events")]
+pub mod eventbridge;
+#[cfg(any(feature = "targets", feature = "alarms"))]
+mod regional;
 #[cfg(feature = "secrets")]
 pub mod secretsmanager;
 #[cfg(feature = "mail")]
@@ -231,6 +241,12 @@ where
             _ => Self::Lost(chain(&error)),
         }
     }
+}
+
+/// A moment as the SDK gives it.
+#[cfg(any(feature = "alarms", feature = "deployments"))]
+fn moment(at: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
+    Timestamp::from_millisecond(at?.to_millis().ok()?).ok()
 }
 
 /// An error and its causes on one line.

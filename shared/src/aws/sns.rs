@@ -1,15 +1,17 @@
-//! SNS: the approvers' topics, one each, and the mail that goes through them.
+//! SNS: the approvers' topics, one each, the mail that goes through them, and the topic that tells what happened.
 //!
-//! What is sent holds a link that lets somebody in. So an error of sending says AWS's code, and nothing else that came
+//! What an approver is sent holds a link that lets somebody in. So an error of sending says AWS's code, and nothing else that came
 //! back: AWS's sentences may quote what they refuse.
 
 use super::{AwsConfig, CallError, client};
 use crate::domain::approver::{MAIL_PROTOCOL, Reach, Subscription, is_topic, topic_of};
 use aws_sdk_sns::types as sdk;
+use std::borrow::Cow;
 
 /// The longest subject, in characters; what is longer is cut. SNS takes fewer than 100.
 const SUBJECT_MAX: usize = 99;
-/// The longest text, in bytes. A longer one is refused here: cut, it could lose the link.
+/// The longest text, in bytes. A longer mail to an approver is refused here: cut, it could lose the link. A longer
+/// notice is cut.
 ///
 /// Source: the SNS API reference, Publish.
 const MESSAGE_MAX_BYTES: usize = 262_144;
@@ -17,6 +19,8 @@ const MESSAGE_MAX_BYTES: usize = 262_144;
 const SUBSCRIPTION_PAGES_MAX: usize = 10;
 /// How many topics of an account are read, in pages of 100: as many as it may have. Source: "SNS quotas".
 const TOPIC_PAGES_MAX: usize = 1_000;
+/// What a notice ends with that was cut.
+const CUT_OFF: &str = "\n\n(This text was cut off here: it is longer than SNS takes.)\n";
 /// What approvers see as the sender's name.
 const SENDER: &str = "Pointsman";
 
@@ -217,6 +221,41 @@ impl Topics {
     }
 }
 
+/// A topic that tells people what happened. Whoever subscribes to it reads it, so nothing in it may let anybody in.
+#[derive(Debug, Clone)]
+pub struct Notices {
+    client: aws_sdk_sns::Client,
+    topic_arn: String,
+}
+
+impl Notices {
+    /// A client of the topic with this ARN.
+    pub fn new(config: &AwsConfig, topic_arn: String) -> Self {
+        Self { client: client!(aws_sdk_sns, config), topic_arn }
+    }
+
+    /// Tells everybody. `subject` is made fit for SNS; `body` is cut where it is too long for SNS, and says so. The SDK
+    /// may repeat the call when a reply gets lost: then people read it twice.
+    ///
+    /// # Errors
+    /// [`CallError`] when SNS does not confirm it.
+    pub async fn publish(&self, subject: &str, body: &str) -> Result<(), CallError> {
+        let subject = Some(subject_of(subject)).filter(|subject| !subject.is_empty());
+        let request = self.client.publish().topic_arn(&self.topic_arn).set_subject(subject);
+        request.message(cut(body)).send().await?;
+        Ok(())
+    }
+}
+
+/// A text of a length that SNS takes.
+fn cut(body: &str) -> Cow<'_, str> {
+    if body.len() <= MESSAGE_MAX_BYTES {
+        return Cow::Borrowed(body);
+    }
+    let end = body.floor_char_boundary(MESSAGE_MAX_BYTES - CUT_OFF.len());
+    Cow::Owned(format!("{}{CUT_OFF}", body.get(..end).unwrap_or_default()))
+}
+
 /// A subscription as it was listed; `None` for one that has ended.
 fn read(listed: sdk::Subscription) -> Option<Subscription> {
     let arn = match listed.subscription_arn.as_deref() {
@@ -261,6 +300,18 @@ mod tests {
             assert_eq!(subject_of(text), expected, "{why}");
         }
         assert_eq!(subject_of(&"x".repeat(200)).len(), SUBJECT_MAX);
+    }
+
+    #[test]
+    fn a_notice_that_is_too_long_says_that_it_is_cut() {
+        let fits = "ä".repeat(MESSAGE_MAX_BYTES / 2);
+        assert_eq!(cut(&fits), fits, "not one byte too many");
+        for body in [format!("{fits}x"), format!("x{fits}"), "🚂".repeat(MESSAGE_MAX_BYTES)] {
+            let cut = cut(&body);
+            let kept = cut.strip_suffix(CUT_OFF).unwrap();
+            assert!(body.starts_with(kept));
+            assert!((MESSAGE_MAX_BYTES - 3..=MESSAGE_MAX_BYTES).contains(&cut.len()), "{}", cut.len());
+        }
     }
 
     #[test]

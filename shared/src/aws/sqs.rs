@@ -10,6 +10,11 @@ use std::io;
 /// How many messages SQS hands out at once.
 const MESSAGES_PER_RECEIVE: i32 = 10;
 
+/// The longest that a message can be held back, in seconds; a longer delay is cut to it.
+///
+/// Source: the SQS API reference, SendMessage.
+pub const DELAY_SECONDS_MAX: i32 = 900;
+
 /// One queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -72,6 +77,18 @@ impl Queue {
     pub async fn send_raw(&self, body: &str, group: &str, request: &str) -> Result<(), CallError> {
         let message = self.client.send_message().queue_url(&self.url).message_body(body);
         message.message_group_id(group).message_deduplication_id(request).send().await?;
+        Ok(())
+    }
+
+    /// Queues a text that is handed out `delay_seconds` from now, between none and [`DELAY_SECONDS_MAX`]. For a queue
+    /// that is not FIFO: there a delay is the queue's. The SDK may repeat the call when a reply gets lost, so one text
+    /// may come twice.
+    ///
+    /// # Errors
+    /// [`CallError`] when SQS did not confirm it.
+    pub async fn send_later(&self, body: &str, delay_seconds: i32) -> Result<(), CallError> {
+        let message = self.client.send_message().queue_url(&self.url).message_body(body);
+        message.delay_seconds(delay_seconds.clamp(0, DELAY_SECONDS_MAX)).send().await?;
         Ok(())
     }
 

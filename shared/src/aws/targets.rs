@@ -2,6 +2,7 @@
 
 use super::codebuild::CodeBuild;
 use super::codepipeline::CodePipeline;
+pub(super) use super::regional::Regional;
 use super::{AwsConfig, CallError};
 use crate::domain::execution::{Execution, Seen, StartEvent, Target, TargetKind};
 use crate::domain::observed::Observed;
@@ -107,25 +108,5 @@ pub(super) fn answer_of(error: CallError, busy: &[&str]) -> Answer {
         }
         CallError::Refused { .. } => Answer::Known(StartEvent::Refused { reason: error.to_string() }),
         CallError::Lost(why) => Answer::Lost(why.clone()),
-    }
-}
-
-/// Clients of one service, built from one configuration per region on first use, and kept.
-#[derive(Debug)]
-pub(super) struct Regional<C> {
-    config: AwsConfig,
-    build: fn(&AwsConfig) -> C,
-    clients: std::sync::Mutex<std::collections::BTreeMap<String, C>>,
-}
-
-impl<C: Clone> Regional<C> {
-    pub(super) fn new(config: &AwsConfig, build: fn(&AwsConfig) -> C) -> Self {
-        Self { config: config.clone(), build, clients: std::sync::Mutex::default() }
-    }
-
-    pub(super) fn in_region(&self, region: &str) -> C {
-        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let make = || (self.build)(&self.config.in_region(region));
-        clients.entry(region.to_owned()).or_insert_with(make).clone()
     }
 }

@@ -1,11 +1,10 @@
 //! CodePipeline's approvals: which are asked, by what token they are answered, and the answer, once.
 
-use super::{CodePipeline, read_status, time};
+use super::{CodePipeline, once, read_status, time};
 use crate::aws::CallError;
 use crate::domain::approval::{Asked, AskedStatus, Place};
 use crate::domain::execution::Target;
 use crate::domain::observed::State;
-use aws_sdk_codepipeline::config::retry::RetryConfig;
 use aws_sdk_codepipeline::types as sdk;
 use std::fmt;
 
@@ -57,10 +56,8 @@ impl CodePipeline {
     /// Source: in mode PARALLEL the token is the action's `externalExecutionId`, and GetPipelineState shows the last
     /// known state only, maybe another execution's.
     pub async fn token(&self, place: &Place) -> Result<Option<Token>, CallError> {
-        let client = self.clients.in_region(&place.target.region);
-        let state = client.get_pipeline_state().name(&place.target.name).send().await?;
-        let stages = state.stage_states().iter().filter(|stage| stage.stage_name() == Some(&place.stage));
-        let actions = stages.flat_map(sdk::StageState::action_states);
+        let stage = self.stage(&place.target, &place.stage).await?;
+        let actions = stage.iter().flat_map(sdk::StageState::action_states);
         let latest =
             actions.filter(|action| action.action_name() == Some(&place.action)).filter_map(|a| a.latest_execution());
         let its = latest.filter(|latest| latest.action_execution_id() == Some(&place.action_execution));
@@ -91,8 +88,7 @@ impl CodePipeline {
         token: &str,
     ) -> Result<Option<String>, CallError> {
         let client = self.clients.in_region(&target.region);
-        let state = client.get_pipeline_state().name(&target.name).send().await?;
-        for found in state.stage_states().iter().filter(|found| found.stage_name() == Some(stage)) {
+        if let Some(found) = self.stage(target, stage).await? {
             let is_it = |one: &&sdk::ActionState| {
                 one.action_name() == Some(action)
                     && one.latest_execution().and_then(|latest| latest.token()) == Some(token)
@@ -132,8 +128,7 @@ impl CodePipeline {
             .action_name(&place.action)
             .result(result)
             .token(token.0);
-        let once = aws_sdk_codepipeline::config::Builder::new().retry_config(RetryConfig::disabled());
-        request.customize().config_override(once).send().await?;
+        request.customize().config_override(once()).send().await?;
         Ok(())
     }
 
@@ -142,16 +137,17 @@ impl CodePipeline {
     /// # Errors
     /// [`CallError`] when AWS refuses or does not answer.
     pub async fn waiting_for(&self, target: &Target, stage: &str) -> Result<Vec<String>, CallError> {
-        let client = self.clients.in_region(&target.region);
-        let state = client.get_pipeline_state().name(&target.name).send().await?;
-        let stages = state.stage_states().iter().filter(|found| found.stage_name() == Some(stage));
-        let inbound = stages.flat_map(|found| {
-            // Pipelines of type V1 tell only of one.
-            let several = found.inbound_executions().iter();
-            several.chain(found.inbound_execution().filter(|_| found.inbound_executions().is_empty()))
-        });
-        Ok(inbound.map(|one| one.pipeline_execution_id().to_owned()).collect())
+        let stage = self.stage(target, stage).await?;
+        Ok(stage.iter().flat_map(inbound).map(str::to_owned).collect())
     }
+}
+
+/// The executions that wait to enter a stage, the one that came first first.
+pub(super) fn inbound(stage: &sdk::StageState) -> impl Iterator<Item = &str> {
+    let several = stage.inbound_executions();
+    // Pipelines of type V1 tell only of one.
+    let only = stage.inbound_execution().filter(|_| several.is_empty());
+    several.iter().chain(only).map(sdk::StageExecution::pipeline_execution_id)
 }
 
 fn external_id(action: &sdk::ActionExecutionDetail) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! CodePipeline's transitions: whether the way into a stage is open.
 
-use super::CodePipeline;
+use super::{CodePipeline, once};
 use crate::aws::CallError;
 use crate::domain::execution::Target;
 use aws_sdk_codepipeline::types as sdk;
@@ -31,16 +31,7 @@ impl CodePipeline {
     /// # Errors
     /// [`CallError`] when AWS refuses or does not answer.
     pub async fn way_into(&self, target: &Target, stage: &str) -> Result<Option<Transition>, CallError> {
-        let client = self.clients.in_region(&target.region);
-        let state = client.get_pipeline_state().name(&target.name).send().await?;
-        let found = state.stage_states().iter().find(|found| found.stage_name() == Some(stage));
-        Ok(found.map(|found| {
-            let state = found.inbound_transition_state();
-            Transition {
-                is_open: state.is_none_or(sdk::TransitionState::enabled),
-                reason: state.and_then(|state| state.disabled_reason()).map(str::to_owned),
-            }
-        }))
+        Ok(self.stage(target, stage).await?.as_ref().map(transition))
     }
 
     /// Closes the way into `stage`.
@@ -54,15 +45,24 @@ impl CodePipeline {
         Ok(())
     }
 
-    /// Opens the way into `stage`.
+    /// Opens the way into `stage`, once: a repeat by the SDK could open what was closed again meanwhile.
     ///
     /// # Errors
     /// [`CallError`] when AWS refuses or does not answer.
     pub async fn open(&self, target: &Target, stage: &str) -> Result<(), CallError> {
         let client = self.clients.in_region(&target.region);
         let request = client.enable_stage_transition().pipeline_name(&target.name).stage_name(stage);
-        request.transition_type(sdk::StageTransitionType::Inbound).send().await?;
+        request.transition_type(sdk::StageTransitionType::Inbound).customize().config_override(once()).send().await?;
         Ok(())
+    }
+}
+
+/// The way into a stage.
+pub(super) fn transition(stage: &sdk::StageState) -> Transition {
+    let state = stage.inbound_transition_state();
+    Transition {
+        is_open: state.is_none_or(sdk::TransitionState::enabled),
+        reason: state.and_then(|state| state.disabled_reason()).map(str::to_owned),
     }
 }
 
