@@ -10,9 +10,10 @@ use crate::domain::audit::Note;
 use crate::domain::change::DeliveryId;
 use crate::domain::delivery::{self, Delivery};
 use crate::domain::execution::{
-    Execution, ExecutionId, NotNow, Origin, QUIET_AFTER, Seen, Sighting, Start, StartDecision, StartEvent, Status,
-    decide_start, sight,
+    Execution, ExecutionId, Kind, NotNow, Origin, QUIET_AFTER, Seen, Sighting, Start, StartDecision, StartEvent,
+    Status, decide_start, sight,
 };
+use crate::domain::rollback::{Phase, Rollback, RollbackId, Step};
 use crate::landing::with_landings;
 use crate::ledger::{Ledger, LedgerError, Loaded, Run, Writes, execution_subject};
 use crate::random::NoRandomness;
@@ -50,6 +51,9 @@ pub enum RunError {
     /// There is no such approval.
     #[error("no approval {0}")]
     NoApproval(ApprovalId),
+    /// There is no such rollback.
+    #[error("no rollback {0}")]
+    NoRollback(RollbackId),
     /// Whose AWS's execution is cannot be told yet: a start may be waiting for its answer.
     #[error("whose execution {aws_id} is, is not known yet")]
     Unowned {
@@ -151,6 +155,12 @@ impl Engine {
                 event = StartEvent::Overtaken { by };
                 decision = decide(&event)?;
             }
+            if decision.ask
+                && let Some(reason) = self.kept_out(&loaded.value).await?
+            {
+                event = StartEvent::Refused { reason };
+                decision = decide(&event)?;
+            }
             if decision.start == before && !decision.ask && loaded.value.due_at.is_none_or(|due| due > now) {
                 return Ok((loaded.value, false));
             }
@@ -216,6 +226,40 @@ impl Engine {
         Ok(standing.filter(|standing| standing.value.key != fence.key).map(|standing| standing.value.delivery))
     }
 
+    /// Why this commit may not go where the execution deploys to, if it is in quarantine there. What turns a version back
+    /// has chosen its target with that in view.
+    ///
+    /// # Errors
+    /// [`RunError::Ledger`].
+    pub async fn kept_out(&self, execution: &Execution) -> Result<Option<String>, RunError> {
+        let (Some(environment), Some(sha)) = (&execution.environment, &execution.sha) else { return Ok(None) };
+        if let Origin::Rollback { rollback } = &execution.origin {
+            return self.not_wanted(rollback, execution).await;
+        }
+        if execution.kind == Kind::Rollback {
+            return Ok(None);
+        }
+        let known = self.ledger.quarantine(environment, sha).await?;
+        Ok(known.filter(|known| known.value.is_in_force()).map(|known| known.value.refusal()))
+    }
+
+    /// Why a rollback does not wait for this execution of its own any more: it has ended, or gone on to another step.
+    async fn not_wanted(&self, rollback: &RollbackId, execution: &Execution) -> Result<Option<String>, RunError> {
+        let found = self.ledger.rollback(rollback).await?;
+        let its = if execution.rolls_back.is_some() { Step::RollbackStage } else { Step::Start };
+        let waits = |rollback: &Rollback| match &rollback.phase {
+            Phase::Asked { step, .. } => *step == its,
+            Phase::Claimed
+            | Phase::Choosing
+            | Phase::Going { .. }
+            | Phase::Done { .. }
+            | Phase::Cancelled { .. }
+            | Phase::Person { .. } => false,
+        };
+        let is_unwanted = found.is_some_and(|rollback| !waits(&rollback.value));
+        Ok(is_unwanted.then(|| format!("{rollback} does not wait for it any more")))
+    }
+
     /// The delivery of `execution` as it stands with this execution as it is now; `None` when nothing changes for it.
     ///
     /// Saved together with the execution: a crash can leave no delivery behind that its executions contradict.
@@ -247,7 +291,7 @@ impl Engine {
             starts.insert(newer.id.clone(), newer.start.clone());
         }
         let starts: Vec<_> = ids.iter().map(|id| starts.get(id).cloned()).collect();
-        let (status, reason) = delivery::settle(&record.plan, &starts, record.is_dead);
+        let (status, reason) = delivery::settle(&record.plan, &starts, &record.left_out, record.is_dead);
         if (status, &reason) == (record.status, &record.reason) {
             return Ok(false);
         }
@@ -319,6 +363,7 @@ impl Engine {
         let listed = Some(one.started_at).filter(|at| *at != Timestamp::MAX);
         whole.started_at = listed.or(reported).unwrap_or(run.created_at);
         whole.revisions.extend(one.revisions);
+        whole.rolls_back_in = whole.rolls_back_in.or_else(|| run.observed.rolls_back().map(|back| back.stage));
         whole.owner = run.execution.or(whole.owner);
         Ok(Some(whole))
     }
@@ -337,6 +382,9 @@ pub fn reflect(execution: &mut Execution, run: &Run, now: Timestamp) {
     }
     let digests = run.observed.digests().map(str::to_owned);
     execution.images.extend(digests);
+    if execution.kind == Kind::Rollback && execution.rolls_back.is_none() {
+        execution.rolls_back = run.observed.rolls_back();
+    }
     execution.updated_at = now;
     execution.due_at = if execution.status.is_over() { None } else { Some(now + QUIET_AFTER) };
 }
@@ -349,7 +397,11 @@ fn note_of(actor: &str, event: &StartEvent, execution: &Execution, asks: bool) -
     });
     match (&execution.start, event) {
         (Start::Asked { asks: ask, .. }, _) if asks => {
-            note("start intended", json!({ "target": target, "sha": execution.sha, "ask": ask }))
+            let mut detail = json!({ "target": target, "sha": execution.sha, "ask": ask });
+            if let Some(back) = &execution.rolls_back {
+                detail["rolls_back"] = json!(back.to_string());
+            }
+            note("start intended", detail)
         }
         (Start::Started { aws_id }, StartEvent::Answered { .. }) => note("start answered", json!({ "aws_id": aws_id })),
         (Start::Started { aws_id }, StartEvent::ResolvedAs { .. }) => {

@@ -11,7 +11,7 @@ use notification::{Notification, notifications};
 use pointsman::approving::{Mailer, compare};
 use pointsman::aws::AwsConfig;
 use pointsman::aws::sns::Topics;
-use pointsman::domain::approval::{Approval, State as ApprovalState};
+use pointsman::domain::approval::Approval;
 use pointsman::domain::event::{Event, Said, read};
 use pointsman::domain::execution::{ExecutionId, Target};
 use pointsman::domain::observed::{Report, State};
@@ -121,5 +121,5 @@ async fn has_unsettled(app: &App, target: &Target, aws_id: &str, now: Timestamp)
     let run = app.engine.ledger.run(target, aws_id, now).await?.value;
     let Some(execution) = run.execution else { return Ok(false) };
     let known = app.engine.ledger.approvals_of(&execution).await?;
-    Ok(known.iter().any(|approval| approval.state == ApprovalState::Open || approval.due_at.is_some()))
+    Ok(known.iter().any(Approval::is_unsettled))
 }

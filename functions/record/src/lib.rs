@@ -8,24 +8,9 @@ use pointsman::aws::AwsConfig;
 use pointsman::domain::event::{Event, Said, read};
 use pointsman::recording::take_in;
 use pointsman::run::{Engine, RunError};
-use pointsman::settings::{LedgerSettings, Lookup, Missing};
 
-/// Where the ledger is.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The ledger's.
-    pub ledger: LedgerSettings,
-}
-
-impl Settings {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// [`Missing`].
-    pub fn read(lookup: Lookup<'_>) -> Result<Self, Missing> {
-        Ok(Self { ledger: LedgerSettings::read(lookup)? })
-    }
-}
+/// Where the ledger is: nothing else is set.
+pub use pointsman::settings::LedgerSettings as Settings;
 
 /// Everything that lives longer than one event.
 #[derive(Debug)]
@@ -37,7 +22,7 @@ pub struct App {
 impl App {
     /// Builds the clients and warms the ledger's.
     pub async fn start(config: AwsConfig, settings: Settings) -> Self {
-        let engine = Engine::start(&config, settings.ledger, "record").await;
+        let engine = Engine::start(&config, settings, "record").await;
         Self { config, engine }
     }
 }
@@ -57,7 +42,11 @@ pub async fn handle(app: &App, event: &Event) -> Result<(), RunError> {
             images::scanned(&app.engine, &digest, &repository, &scan, now).await
         }
         Said::Found { arn, images } => images::found(&app.engine, &arn, &images, now).await,
-        Said::Nothing => {
+        Said::AlarmChanged(_)
+        | Said::DeploymentMoved(_)
+        | Said::InsightOpened { .. }
+        | Said::ThreatFound { .. }
+        | Said::Nothing => {
             tracing::debug!(source = event.source, detail_type = event.detail_type, "event passed over");
             Ok(())
         }

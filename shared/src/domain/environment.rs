@@ -40,6 +40,27 @@ pub struct Version {
     /// The pipeline that brought it.
     #[serde(default)]
     pub pipeline: Option<String>,
+    /// When its deploy in this region began.
+    #[serde(default)]
+    pub began: Option<Timestamp>,
+    /// AWS's id of the execution that it stands for, where it is a rollback of a stage.
+    #[serde(default)]
+    pub goes_back_to: Option<String>,
+    /// When the first incident that blames it began.
+    #[serde(default)]
+    pub blamed_at: Option<Timestamp>,
+    /// Whether it was turned back.
+    #[serde(default)]
+    pub was_turned_back: bool,
+}
+
+/// How a run landed in a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Landing {
+    /// When its deploy there began.
+    pub began: Option<Timestamp>,
+    /// When it had landed.
+    pub at: Timestamp,
 }
 
 impl EnvironmentState {
@@ -61,9 +82,14 @@ impl EnvironmentState {
     /// Takes in what landed. Says whether that is any news.
     ///
     /// The versions stand in the order of their times, so the late news of an older one makes it no live one. An
-    /// execution lands once: what is told of it again is taken for the better knowledge.
-    pub fn deployed(&mut self, version: Version) -> bool {
+    /// execution lands once: what is told of it again is taken for the better knowledge, but for what incidents made
+    /// of it, which no run can tell.
+    pub fn deployed(&mut self, mut version: Version) -> bool {
         let before = self.versions.clone();
+        if let Some(known) = self.versions.iter().find(|known| known.execution == version.execution) {
+            version.blamed_at = [known.blamed_at, version.blamed_at].into_iter().flatten().min();
+            version.was_turned_back |= known.was_turned_back;
+        }
         self.versions.retain(|known| known.execution != version.execution);
         let is_newer = |known: &Version| (known.at, &known.execution) > (version.at, &version.execution);
         let place = self.versions.partition_point(is_newer);
@@ -79,12 +105,13 @@ impl EnvironmentState {
 }
 
 /// Where a run of `target` has landed in `environment` so far, and when: by region.
-pub fn landings(environment: &Environment, target: &Target, observed: &Observed) -> BTreeMap<String, Timestamp> {
+pub fn landings(environment: &Environment, target: &Target, observed: &Observed) -> BTreeMap<String, Landing> {
     let is_its = |deploy: &&super::policy::Deploy| {
         target.kind == TargetKind::Pipeline && deploy.pipeline == target.name && deploy.home() == target.region
     };
     let landed = environment.deploys.iter().filter(is_its);
-    landed.filter_map(|deploy| Some((deploy.region.clone(), observed.passed(&deploy.stage)?))).collect()
+    let landing = |stage: &str| Some(Landing { began: observed.deploy_began(stage), at: observed.passed(stage)? });
+    landed.filter_map(|deploy| Some((deploy.region.clone(), landing(&deploy.stage)?))).collect()
 }
 
 #[cfg(test)]
@@ -106,6 +133,10 @@ mod tests {
             images: (0..images).map(|number| format!("{execution}@{number}")).collect(),
             at: at(second),
             pipeline: None,
+            began: None,
+            goes_back_to: None,
+            blamed_at: None,
+            was_turned_back: false,
         }
     }
 
@@ -144,6 +175,30 @@ mod tests {
     }
 
     #[test]
+    fn what_incidents_made_of_a_version_stays_when_it_is_told_again() {
+        let told = version("ex-a", 1, 1);
+        let blamed = |second: i64| Version { blamed_at: Some(at(second)), ..told.clone() };
+        let turned_back = Version { was_turned_back: true, ..blamed(5) };
+        #[rustfmt::skip]
+        let cases = [
+            (told.clone(),        told.clone(),  None,        false, "nobody blames it"),
+            (blamed(5),           told.clone(),  Some(at(5)), false, "no run tells that it is blamed"),
+            (turned_back.clone(), told.clone(),  Some(at(5)), true,  "nor that it was turned back"),
+            (told.clone(),        turned_back,   Some(at(5)), true,  "what is news is taken over"),
+            (blamed(5),           blamed(9),     Some(at(5)), false, "the first incident counts"),
+            (blamed(9),           blamed(5),     Some(at(5)), false, "though it is heard of later"),
+        ];
+        for (known, again, blamed_at, was_turned_back, why) in cases {
+            let state = after(&[known, Version { began: Some(at(0)), ..again }]);
+            let live = state.live().unwrap();
+            assert_eq!((live.blamed_at, live.was_turned_back), (blamed_at, was_turned_back), "{why}");
+            assert_eq!((state.versions.len(), live.began), (1, Some(at(0))), "{why}: the rest is as told last");
+        }
+        let mut state = after(&[blamed(5)]);
+        assert!(!state.deployed(told), "no news");
+    }
+
+    #[test]
     fn the_record_is_bounded_and_keeps_what_is_live() {
         let many: Vec<_> = (0..60).map(|number| version(&format!("ex-{number}"), number, 1)).collect();
         let state = after(&many);
@@ -179,24 +234,30 @@ mod tests {
         let target = |kind, name: &str, region: &str| Target { kind, name: name.into(), region: region.into() };
         let web = target(TargetKind::Pipeline, "web", "us-east-1");
         let mut observed = Observed::default();
-        let mut pass = |stage: &str, second: i64| {
-            let mark = Mark { attempt: 1, at: at(second), state: State::Succeeded };
-            observed.fold(&Report::Stage { stage: stage.into(), mark });
+        let mut pass = |stage: &str, second: i64, states: &[State]| {
+            for (later, state) in (0..).zip(states) {
+                let mark = Mark { attempt: 1, at: at(second + later), state: *state };
+                observed.fold(&Report::Stage { stage: stage.into(), mark });
+            }
             observed.clone()
         };
-        let (first, both) = (pass("Primary", 1), pass("Secondary", 2));
+        let first = pass("Primary", 0, &[State::Started, State::Succeeded]);
+        let both = pass("Secondary", 2, &[State::Succeeded]);
         let landed = |target: &Target, observed: &Observed| {
             let all = landings(&environment, target, observed);
+            let seconds = |when: Timestamp| when.duration_since(at(0)).as_secs();
+            let shown = |landing: Landing| (landing.began.map_or(-1, seconds), seconds(landing.at));
             all.into_iter()
-                .map(|(region, when)| format!("{region} {}", when.duration_since(at(0)).as_secs()))
+                .map(|(region, landing)| (shown(landing), region))
+                .map(|((began, at), region)| format!("{region} {began} to {at}"))
                 .collect::<Vec<_>>()
         };
         #[rustfmt::skip]
         let cases: [(Target, &Observed, &[&str], &str); 6] = [
             (web.clone(), &Observed::default(), &[],                             "it has come through nothing"),
-            (web.clone(), &first,               &["us-east-1 1"],                "the first region"),
-            (web,         &both,                &["eu-west-2 2", "us-east-1 1"], "then the second, from the pipeline's home"),
-            (target(TargetKind::Pipeline, "web", "us-west-2"), &both, &["us-west-2 1"], "a pipeline of that name elsewhere is another"),
+            (web.clone(), &first,               &["us-east-1 0 to 1"],           "the first region"),
+            (web,         &both,                &["eu-west-2 -1 to 2", "us-east-1 0 to 1"], "then the second, from the pipeline's home; when it began there nobody knows"),
+            (target(TargetKind::Pipeline, "web", "us-west-2"), &both, &["us-west-2 0 to 1"], "a pipeline of that name elsewhere is another"),
             (target(TargetKind::Pipeline, "api", "us-east-1"), &both, &[],       "a pipeline that brings nothing here"),
             (target(TargetKind::Build, "web", "us-east-1"),    &both, &[],       "a build has no stages"),
         ];

@@ -5,6 +5,7 @@
 
 use super::change::{DeliveryId, Repository, Sha};
 use super::intake::hex_sha256;
+use super::rollback::RollbackId;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,11 @@ impl ExecutionId {
     /// The id of an execution that Pointsman did not start.
     pub fn of_external(target: &Target, aws_id: &str) -> Self {
         Self::hashed(&super::intake::hash_of(&("external", target, aws_id)))
+    }
+
+    /// The id of the execution that `rollback` starts as its step `step`.
+    pub fn of_rollback(rollback: &RollbackId, step: &str) -> Self {
+        Self::hashed(&super::intake::hash_of(&("rollback", rollback, step)))
     }
 
     /// Takes an id as a person typed it.
@@ -155,6 +161,10 @@ pub struct Execution {
     pub variables: BTreeMap<String, String>,
     /// The source action that gets the commit; `None`: the only one.
     pub source_action: Option<String>,
+    /// The stage that goes back, where it is a rollback of a stage. A [`Kind::Rollback`] with it is started by
+    /// RollbackStage; one without by StartPipelineExecution, with the last good commit.
+    #[serde(default)]
+    pub rolls_back: Option<StageBack>,
     /// The fence that must still be ours when AWS is asked: `None` where nothing can overtake it.
     pub fence: Option<FenceKey>,
     /// Remarks of the routing, such as "paths not knowable: forced".
@@ -174,6 +184,21 @@ pub struct Execution {
     pub updated_at: Timestamp,
     /// When `sweep` is to look at it; `None` once it has ended.
     pub due_at: Option<Timestamp>,
+}
+
+/// A stage, and the execution that it goes back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageBack {
+    /// The stage's name.
+    pub stage: String,
+    /// AWS's id of the execution that it goes back to.
+    pub to: String,
+}
+
+impl fmt::Display for StageBack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "stage {} to {}", self.stage, self.to)
+    }
 }
 
 /// Names a fence and the change that must still hold it.
@@ -219,6 +244,11 @@ pub enum Origin {
         /// Its id.
         delivery: DeliveryId,
     },
+    /// A rollback of ours.
+    Rollback {
+        /// Its id.
+        rollback: RollbackId,
+    },
     /// Somebody or something else: a person in the console, a trigger of the pipeline's own.
     External {
         /// CodePipeline's `triggerType`, or CodeBuild's initiator.
@@ -251,9 +281,9 @@ pub enum Start {
         /// AWS's own id.
         aws_id: String,
     },
-    /// AWS refused.
+    /// AWS refused, or the commit is in quarantine.
     Refused {
-        /// AWS's reason.
+        /// AWS's reason, or the quarantine's.
         reason: String,
     },
     /// A newer push took its route before it started.
@@ -350,9 +380,9 @@ pub enum StartEvent {
         /// AWS's words.
         reason: String,
     },
-    /// AWS refused: certainly not started, and asking again would not help.
+    /// AWS refused, or the commit is in quarantine: certainly not started, and asking again would not help.
     Refused {
-        /// AWS's words.
+        /// AWS's words, or [`super::quarantine::Quarantine::refusal`].
         reason: String,
     },
     /// A newer push holds the fence, and AWS is certain not to run this one.
@@ -436,7 +466,9 @@ pub fn decide_start(
             StartDecision { start: asked, ask: true, due_in: Some(LOOK_AGAIN_AFTER) }
         }
         (Start::Asked { asks, .. }, E::Full { reason }) => full(asks - 1, reason, wanted_since, now),
-        (Start::Asked { .. }, E::Refused { reason }) => settled(Start::Refused { reason: reason.clone() }),
+        (Start::Requested { .. } | Start::Asked { .. }, E::Refused { reason }) => {
+            settled(Start::Refused { reason: reason.clone() })
+        }
         (Start::Requested { .. } | Start::Asked { .. }, E::Overtaken { by }) => {
             settled(Start::Overtaken { by: by.clone() })
         }
@@ -544,6 +576,11 @@ pub struct Seen {
     pub variables: Option<BTreeMap<String, String>>,
     /// The commits of its sources; none while its Source action runs.
     pub revisions: Vec<String>,
+    /// AWS's id of the execution that it goes back to: empty where AWS does not tell, `None` for one that is no
+    /// rollback.
+    pub rolls_back_to: Option<String>,
+    /// The stage that it rolls back, once that is known.
+    pub rolls_back_in: Option<String>,
     /// The execution of ours that it is known to be.
     pub owner: Option<ExecutionId>,
 }
@@ -552,6 +589,9 @@ pub struct Seen {
 ///
 /// Two things identify it: its variables, when they hold the commit, and the commit itself, once the Source action
 /// has fetched it. Until then a young execution is only a "perhaps".
+///
+/// A rollback of a stage is identified by that stage and by what it goes back to. Two of one stage to one execution
+/// cannot be told apart.
 pub fn sight(execution: &Execution, since: Timestamp, seen: &[Seen]) -> Sighting {
     let mut found = Vec::new();
     let mut perhaps = Vec::new();
@@ -579,6 +619,8 @@ impl Seen {
             is_by_our_role: None,
             variables: None,
             revisions: Vec::new(),
+            rolls_back_to: None,
+            rolls_back_in: None,
             owner: None,
         }
     }
@@ -591,19 +633,36 @@ enum Likeness {
 }
 
 fn likeness(execution: &Execution, since: Timestamp, seen: &Seen) -> Likeness {
-    let is_too_old = seen.started_at < since - CLOCK_SKEW;
-    let differs = seen.variables.as_ref().is_some_and(|variables| {
-        execution.variables.iter().any(|(name, value)| variables.get(name).is_some_and(|theirs| theirs != value))
-    });
-    let Some(sha) = &execution.sha else { return Likeness::IsNot };
     match &seen.owner {
         Some(owner) if *owner == execution.id => return Likeness::Is,
         Some(_) => return Likeness::IsNot,
         None => {}
     }
-    if seen.is_by_our_role == Some(false) || is_too_old || differs {
+    if seen.is_by_our_role == Some(false) || seen.started_at < since - CLOCK_SKEW {
         return Likeness::IsNot;
     }
+    match (&execution.rolls_back, &seen.rolls_back_to) {
+        (Some(back), Some(to)) => likeness_of_rollback(back, to, seen),
+        (None, None) => likeness_of_start(execution, seen),
+        (Some(_), None) | (None, Some(_)) => Likeness::IsNot,
+    }
+}
+
+/// Its variables and its commit say nothing: they are those of the execution that it goes back to.
+fn likeness_of_rollback(back: &StageBack, to: &str, seen: &Seen) -> Likeness {
+    let is_elsewhere = seen.rolls_back_in.as_ref().is_some_and(|stage| *stage != back.stage);
+    if is_elsewhere || (!to.is_empty() && to != back.to) {
+        return Likeness::IsNot;
+    }
+    let is_certain = seen.is_by_our_role.is_some() && seen.rolls_back_in.is_some() && !to.is_empty();
+    if is_certain { Likeness::Is } else { Likeness::MayBe }
+}
+
+fn likeness_of_start(execution: &Execution, seen: &Seen) -> Likeness {
+    let differs = seen.variables.as_ref().is_some_and(|variables| {
+        execution.variables.iter().any(|(name, value)| variables.get(name).is_some_and(|theirs| theirs != value))
+    });
+    let Some(sha) = execution.sha.as_ref().filter(|_| !differs) else { return Likeness::IsNot };
     let names_commit = |variables: &BTreeMap<String, String>| {
         variables.iter().any(|(name, value)| value == sha.as_str() && execution.variables.get(name) == Some(value))
     };
@@ -649,6 +708,7 @@ mod tests {
             (asked(5, 1, 0),    Full { reason: "f".into() },      6, Start::Requested { refusal: Some("f".into()), asks: 0 }, false, "a full pipeline leaves it requested"),
             (asked(5, 1, 0),    Full { reason: "f".into() },  86405, Start::Refused { reason: "still full after 24 hours: f".into() }, false, "but not for ever"),
             (asked(5, 1, 0),    Refused { reason: "r".into() },   6, Start::Refused { reason: "r".into() }, false, "AWS refused"),
+            (requested.clone(), Refused { reason: "r".into() },  6, Start::Refused { reason: "r".into() }, false, "AWS is not asked at all"),
             (asked(0, 1, 0),    nothing(),                       60, asked(0, 1, 1),            false, "one absence is none"),
             (asked(0, 1, 9),    nothing(),                      599, asked(0, 1, 10),           false, "nor are ten within ten minutes"),
             (asked(0, 1, 0),    nothing(),                      700, asked(0, 1, 1),            false, "nor is one after them"),
@@ -695,6 +755,7 @@ mod tests {
             target,
             variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             source_action: None,
+            rolls_back: None,
             fence: None,
             note: None,
             start: asked(0, 1, 0),
@@ -718,6 +779,7 @@ mod tests {
             variables: Some([("SERVICE".to_owned(), service.to_owned())].into()),
             revisions: revision.map(str::to_owned).into_iter().collect(),
             owner: owner.map(ExecutionId::named),
+            ..Seen::named("x")
         };
         let found = Sighting::Found { aws_id: "x".into() };
         let perhaps = Sighting::Perhaps { candidates: vec!["x".into()] };
@@ -745,6 +807,60 @@ mod tests {
         );
         let twice = [seen(5, true, "web", Some(&ours), None), seen(6, true, "web", Some(&ours), None)];
         assert!(matches!(sight(&execution(&[]), at(0), &twice), Sighting::Several { .. }), "never guessed");
+        let back = Seen { rolls_back_to: Some("good".into()), ..seen(5, true, "web", Some(&ours), None) };
+        let sighting = sight(&execution(&[("SERVICE", "web")]), at(0), &[back]);
+        assert_eq!(sighting, Sighting::Nothing, "a rollback to our commit is no start of ours");
+    }
+
+    #[test]
+    fn a_rollback_is_recognised_by_its_stage_and_what_it_goes_back_to() {
+        let ours = Execution {
+            kind: Kind::Rollback,
+            rolls_back: Some(StageBack { stage: "Deploy".into(), to: "good".into() }),
+            ..execution(&[("SERVICE", "web")])
+        };
+        let seen = |to: Option<&str>, stage: Option<&str>| Seen {
+            started_at: at(5),
+            is_by_our_role: Some(true),
+            revisions: vec!["a".repeat(40)],
+            rolls_back_to: to.map(str::to_owned),
+            rolls_back_in: stage.map(str::to_owned),
+            ..Seen::named("x")
+        };
+        let back = || seen(Some("good"), Some("Deploy"));
+        let owned = |by: &str| Some(ExecutionId::named(by));
+        let found = || Sighting::Found { aws_id: "x".into() };
+        let perhaps = || Sighting::Perhaps { candidates: vec!["x".into()] };
+        #[rustfmt::skip]
+        let cases = [
+            (back(),                                                  found(),           "ours"),
+            (Seen { variables: Some([("SERVICE".into(), "api".into())].into()), ..back() }, found(), "its variables are those of what it goes back to"),
+            (seen(Some("good"), None),                                perhaps(),         "of which stage, nobody knows yet"),
+            (seen(Some("good"), Some("Elsewhere")),                   Sighting::Nothing, "another stage"),
+            (seen(Some("other"), Some("Deploy")),                     Sighting::Nothing, "to another execution"),
+            (seen(Some("other"), None),                               Sighting::Nothing, "to another execution, in whichever stage"),
+            (seen(Some(""), Some("Deploy")),                          perhaps(),         "to which execution, nobody knows yet"),
+            (seen(None, Some("Deploy")),                              Sighting::Nothing, "no rollback, though it has our commit"),
+            (Seen { is_by_our_role: Some(false), ..back() },          Sighting::Nothing, "started by somebody else"),
+            (Seen { is_by_our_role: None, ..back() },                 perhaps(),         "by whom, nobody knows yet"),
+            (Seen { started_at: at(-61), ..back() },                  Sighting::Nothing, "older than the question"),
+            (Seen { owner: owned("ex-2"), ..back() },                 Sighting::Nothing, "another execution's"),
+            (Seen { owner: owned("ex-1"), ..seen(None, None) },       found(),           "known to be ours"),
+        ];
+        for (one, expected, why) in cases {
+            assert_eq!(sight(&ours, at(0), &[one]), expected, "{why}");
+        }
+        let sighting = sight(&ours, at(0), &[back(), Seen { aws_id: "y".into(), ..back() }]);
+        assert!(matches!(sighting, Sighting::Several { .. }), "two of one stage to one execution: never guessed");
+    }
+
+    #[test]
+    fn the_id_of_a_rollback_s_execution_says_which_step_of_which_rollback_it_is() {
+        let rollback = |blamed: &str| RollbackId::of("web", "us-east-1", &ExecutionId::named(blamed));
+        let id = |blamed: &str, step: &str| ExecutionId::of_rollback(&rollback(blamed), step);
+        assert_eq!(id("ex-1", "stage"), id("ex-1", "stage"));
+        assert_ne!(id("ex-1", "stage"), id("ex-1", "start"), "another step");
+        assert_ne!(id("ex-1", "stage"), id("ex-2", "stage"), "another rollback");
     }
 
     fn any_event() -> impl Strategy<Value = StartEvent> {

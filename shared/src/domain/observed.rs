@@ -4,7 +4,7 @@
 //! report by (attempt, time, rank), and merging is commutative, associative and idempotent.
 
 use super::change::Sha;
-use super::execution::Status;
+use super::execution::{StageBack, Status};
 use super::image::digests_in;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// CodePipeline's category of the actions that wait for people.
 pub const APPROVAL: &str = "Approval";
+/// CodePipeline's category of the actions that deploy.
+const DEPLOY: &str = "Deploy";
 
 /// A state as CodePipeline's events name it; CodeBuild's are read into the same ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -147,6 +149,10 @@ pub struct Observed {
     /// Its output variables by `NAMESPACE-OR-ACTION.NAME`.
     #[serde(default)]
     pub outputs: BTreeMap<String, String>,
+    /// AWS's id of the execution that it goes back to: empty where AWS does not tell, `None` for what is not known to
+    /// be a rollback.
+    #[serde(default)]
+    pub rolls_back_to: Option<String>,
 }
 
 /// One thing that AWS reports.
@@ -236,6 +242,9 @@ impl Observed {
         self.trigger = self.trigger.clone().max(other.trigger.clone());
         join_texts(&mut self.revisions, &other.revisions);
         join_texts(&mut self.outputs, &other.outputs);
+        if other.rolls_back_to > self.rolls_back_to {
+            self.rolls_back_to.clone_from(&other.rolls_back_to);
+        }
     }
 
     /// The status that follows, or `None` while AWS has reported nothing.
@@ -273,11 +282,58 @@ impl Observed {
             return Some(progress.mark.at);
         }
         let whole = self.whole.as_ref().filter(succeeded)?;
-        let of_stage = |name: &str| name.split_once('/').is_some_and(|(its, _)| its == stage);
-        let actions = self.actions.iter().filter(|(name, _)| of_stage(name));
-        let last = actions.map(|(_, action)| action.progress.mark.at).max();
-        let is_rollback = self.trigger.as_ref().is_some_and(|trigger| trigger.kind.ends_with("Rollback"));
-        last.or((reported.is_some() || !is_rollback).then_some(whole.mark.at))
+        let last = self.actions_in(stage).map(|action| action.progress.mark.at).max();
+        last.or((reported.is_some() || !self.is_rollback()).then_some(whole.mark.at))
+    }
+
+    /// Whether the run is inside a stage: it came in, and neither the stage nor the whole has ended.
+    pub fn is_inside(&self, stage: &str) -> bool {
+        let is_over = |progress: &Progress| progress.mark.state.is_over();
+        self.stages.get(stage).is_some_and(|progress| !is_over(progress)) && !self.whole.as_ref().is_some_and(is_over)
+    }
+
+    /// When the run ended badly inside a stage, if it did: it failed there, or was stopped.
+    pub fn failed_in(&self, stage: &str) -> Option<Timestamp> {
+        let mark = self.stages.get(stage)?.mark;
+        (mark.state.is_over() && mark.state != State::Succeeded).then_some(mark.at)
+    }
+
+    /// The id of CodeDeploy's deployment that a stage made: the only one that its actions name.
+    pub fn deployment_in<'a>(&'a self, stage: &'a str) -> Option<&'a str> {
+        let links =
+            self.actions_in(stage).filter(|action| action.category == DEPLOY).filter_map(|action| action.link.as_ref());
+        let mut ids = links.map(|link| link.id.as_str()).filter(|id| id.starts_with("d-"));
+        ids.next().filter(|_| ids.next().is_none())
+    }
+
+    /// When the deploy in a stage began: with the first of its actions of category Deploy, else with the stage.
+    ///
+    /// Of a stage that was tried again, what was not repeated began in an earlier attempt. Of an action whose beginning
+    /// was not reported the stage's is taken.
+    pub fn deploy_began(&self, stage: &str) -> Option<Timestamp> {
+        let of_stage = self.stages.get(stage).and_then(|progress| progress.began).map(|(_, at)| at);
+        let began = |action: &Action| action.progress.began.map(|(_, at)| at).or(of_stage);
+        let deploys = self.actions_in(stage).filter(|action| action.category == DEPLOY);
+        deploys.filter_map(began).min().or(of_stage)
+    }
+
+    /// Whether it is a rollback of a stage.
+    pub fn is_rollback(&self) -> bool {
+        self.rolls_back_to.is_some() || self.trigger.as_ref().is_some_and(|trigger| trigger.kind.ends_with("Rollback"))
+    }
+
+    /// The rollback of a stage that it is, once AWS has told which one.
+    pub fn rolls_back(&self) -> Option<StageBack> {
+        let to = self.rolls_back_to.as_ref().filter(|to| !to.is_empty())?;
+        // It runs through one stage only.
+        let of_actions = self.actions.keys().filter_map(|name| name.split_once('/')).map(|(stage, _)| stage);
+        let stage = self.stages.keys().map(String::as_str).chain(of_actions).next()?;
+        Some(StageBack { stage: stage.to_owned(), to: to.clone() })
+    }
+
+    fn actions_in<'a>(&'a self, stage: &'a str) -> impl Iterator<Item = &'a Action> {
+        let is_in = move |name: &str| name.split_once('/').is_some_and(|(its, _)| its == stage);
+        self.actions.iter().filter(move |(name, _)| is_in(name)).map(|(_, action)| action)
     }
 
     /// The commit of a run that no push of ours started: its only source revision that is one.
@@ -409,6 +465,71 @@ mod tests {
             reports.iter().for_each(|report| observed.fold(report));
             assert_eq!(observed.passed("Deploy").map(Timestamp::as_second), expected, "{why}");
             assert!(expected.is_none() || observed.has_passed_any(), "{why}");
+        }
+        let mut back = Observed { rolls_back_to: Some("good".into()), ..Observed::default() };
+        back.fold(&action("Other", 6, Succeeded));
+        back.fold(&whole(1, 9, Succeeded));
+        assert_eq!(back.passed("Deploy"), None, "a rollback of another stage, whose trigger was not reported");
+    }
+
+    #[test]
+    fn a_deploy_begins_with_the_first_action_that_deploys() {
+        use State::*;
+        let stage =
+            |attempt, second: i64, state| Report::Stage { stage: "Deploy".into(), mark: mark(attempt, second, state) };
+        let action = |name: &str, category: &str, attempt, second: i64, state| {
+            let (stage, action) = name.split_once('/').unwrap();
+            Report::Action {
+                stage: stage.into(),
+                action: action.into(),
+                category: category.into(),
+                mark: mark(attempt, second, state),
+                link: None,
+            }
+        };
+        #[rustfmt::skip]
+        let cases: [(&[Report], Option<i64>, &str); 8] = [
+            (&[],                                                                                                 None,    "nothing was reported"),
+            (&[stage(1, 3, Started)],                                                                             Some(3), "of its actions nothing was reported yet"),
+            (&[stage(1, 3, Started), action("Deploy/Smoke", "Test", 1, 4, Started)],                              Some(3), "none of its actions deploys"),
+            (&[stage(1, 3, Started), action("Deploy/Lock", "Invoke", 1, 4, Started), action("Deploy/A", "Deploy", 1, 6, Started)], Some(6), "what comes before the deploy is none"),
+            (&[stage(1, 3, Started), action("Deploy/B", "Deploy", 1, 7, Started), action("Deploy/A", "Deploy", 1, 6, Started)], Some(6), "the first of two"),
+            (&[stage(1, 3, Started), action("Other/A", "Deploy", 1, 1, Started)],                                 Some(3), "another stage's is another"),
+            (&[stage(1, 3, Started), action("Deploy/A", "Deploy", 1, 5, Succeeded), action("Deploy/B", "Deploy", 1, 7, Started)], Some(3), "the beginning of the first was not reported"),
+            (&[stage(1, 3, Started), action("Deploy/A", "Deploy", 1, 4, Started), action("Deploy/B", "Deploy", 1, 4, Started), stage(2, 9, Resumed), action("Deploy/B", "Deploy", 2, 9, Started)], Some(4), "one of two was tried again: the other one stands"),
+        ];
+        for (reports, expected, why) in cases {
+            let mut observed = Observed::default();
+            reports.iter().for_each(|report| observed.fold(report));
+            assert_eq!(observed.deploy_began("Deploy").map(Timestamp::as_second), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_rollback_of_a_stage_is_told_by_what_it_goes_back_to_and_where_it_runs() {
+        let stage = || Report::Stage { stage: "Deploy".into(), mark: mark(1, 3, State::Started) };
+        let action = || Report::Action {
+            stage: "Deploy".into(),
+            action: "Ship".into(),
+            category: "Deploy".into(),
+            mark: mark(1, 4, State::Started),
+            link: None,
+        };
+        #[rustfmt::skip]
+        let cases = [
+            (Some("good"), vec![],                  false, "of which stage, nobody knows yet"),
+            (Some("good"), vec![stage()],           true,  "its stage tells"),
+            (Some("good"), vec![action()],          true,  "an action of its stage tells"),
+            (Some(""),     vec![stage()],           false, "to which execution, AWS does not tell"),
+            (None,         vec![stage(), action()], false, "no rollback"),
+        ];
+        for (to, reports, is_known, why) in cases {
+            let mut observed = Observed::default();
+            reports.iter().for_each(|report| observed.fold(report));
+            observed.merge(&Observed { rolls_back_to: to.map(str::to_owned), ..Observed::default() });
+            let back = is_known.then(|| StageBack { stage: "Deploy".into(), to: "good".into() });
+            assert_eq!(observed.rolls_back(), back, "{why}");
+            assert_eq!(observed.is_rollback(), to.is_some(), "{why}");
         }
     }
 

@@ -28,7 +28,7 @@ impl Starter {
         let Some(actor) = &execution.actor else { return Self::Unknown };
         match &execution.origin {
             Origin::Delivery { .. } if !execution.is_by_hand => Self::Login(actor.clone()),
-            Origin::Delivery { .. } | Origin::External { .. } => Self::of(actor),
+            Origin::Delivery { .. } | Origin::Rollback { .. } | Origin::External { .. } => Self::of(actor),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::aws::CallError;
 use crate::domain::audit::Note;
 use crate::domain::execution::{Execution, ExecutionId, Target};
 use crate::domain::observed::{Observed, Report, State};
-use crate::landing::with_landings;
+use crate::landing::{with_images, with_landings};
 use crate::ledger::{Loaded, Run, Writes, execution_subject};
 use crate::run::{Engine, RunError, in_turns, reflect};
 use jiff::Timestamp;
@@ -76,6 +76,7 @@ fn facts_of(observed: &Observed) -> Observed {
         trigger: observed.trigger.clone(),
         revisions: observed.revisions.clone(),
         outputs: observed.outputs.clone(),
+        rolls_back_to: observed.rolls_back_to.clone(),
         ..Observed::default()
     }
 }
@@ -97,6 +98,10 @@ async fn save_owned(
     if after.sha.is_none() {
         after.sha = run.value.observed.commit();
         writes = writes.listed_by_sha(&after);
+    }
+    if let Some(environment) = after.environment.as_ref().filter(|_| after.images != before.images) {
+        // Of what waits to go in, findings are to be heard too.
+        writes = with_images(writes, &after, environment, "");
     }
     if may_land {
         writes = with_landings(&engine.ledger, writes, &after, &run.value).await?;
