@@ -18,27 +18,12 @@ use pointsman::aws::AwsConfig;
 use pointsman::domain::approval::{Approval, LinkHash, Person, Refused, Via};
 use pointsman::ledger::LinkTo;
 use pointsman::run::{Engine, RunError};
-use pointsman::settings::{LedgerSettings, Lookup, Missing};
+
+/// Where the ledger is: nothing else is set.
+pub use pointsman::settings::LedgerSettings as Settings;
 
 /// The longest link that is looked up, in characters: ours have 43. A longer one is unknown.
 const LINK_CHARACTERS_MAX: usize = 64;
-
-/// Where the ledger is.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The ledger's.
-    pub ledger: LedgerSettings,
-}
-
-impl Settings {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// [`Missing`].
-    pub fn read(lookup: Lookup<'_>) -> Result<Self, Missing> {
-        Ok(Self { ledger: LedgerSettings::read(lookup)? })
-    }
-}
 
 /// Everything that lives longer than one request.
 #[derive(Debug)]
@@ -50,7 +35,7 @@ pub struct App {
 impl App {
     /// Builds the clients and warms the ledger's.
     pub async fn start(config: AwsConfig, settings: Settings) -> Self {
-        let engine = Engine::start(&config, settings.ledger, "approve").await;
+        let engine = Engine::start(&config, settings, "approve").await;
         Self { config, engine }
     }
 }

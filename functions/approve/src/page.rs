@@ -14,15 +14,10 @@ pub use notice::{Notice, notice};
 pub use view::*;
 
 use askama::Template;
+use pointsman::domain::approval::{COMMENT_CHARACTERS_MAX, DIGITS};
 use pointsman::domain::change::{GitRef, Sha};
 use pointsman::domain::policy::Severity;
 use pointsman::domain::shown::{self, Freeze};
-
-/// The longest comment, in characters. The field takes no more; what is sent all the same is refused. Browsers send a
-/// line break as two characters, and count it as one: so count it here too.
-pub const COMMENT_CHARS_MAX: usize = 1_000;
-/// How many digits of the commit a person types, as proof that they read which one it is.
-pub const DIGITS: usize = 7;
 
 /// The most that is shown of a name, a title or an address, in characters; the rest is cut off.
 const LINE: usize = 160;
@@ -109,6 +104,7 @@ impl ApprovalPage<'_> {
             Outcome::Rejected { .. } | Outcome::Console { is_approved: false, .. } => "Rejected",
             Outcome::Rollback { .. } => "Passed",
             Outcome::Expired => "Expired",
+            Outcome::TurnedBack { .. } => "Turned back",
             Outcome::Stopped
             | Outcome::PipelineEdited
             | Outcome::StageRetried

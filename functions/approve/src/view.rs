@@ -7,7 +7,8 @@ use crate::page::{
 use jiff::Timestamp;
 use pointsman::approving::Situation;
 use pointsman::domain::approval::{
-    self, Approval, Ballot, Choice, Decision, End, Over, Refused, State, Tally, Via, Vote, tally,
+    self, Approval, Ballot, Choice, Decision, End, Over, PEOPLE_WHERE_AUTHORS_ARE_UNKNOWN, Refused, State, Tally, Via,
+    Vote, tally,
 };
 use pointsman::domain::change::GitRef;
 use pointsman::domain::image::{Blocker, GateCheck};
@@ -177,7 +178,7 @@ fn policy(approval: &Approval, situation: &Situation, tally: &Tally) -> Policy {
     });
     Policy {
         groups: groups.collect(),
-        people_min: situation.standing.not_knowable.as_ref().map(|_| 2),
+        people_min: situation.standing.not_knowable.as_ref().map(|_| PEOPLE_WHERE_AUTHORS_ARE_UNKNOWN),
         still_wanted: still_wanted(tally),
     }
 }
@@ -264,6 +265,7 @@ fn decided(approval: &Approval, decision: &Decision) -> page::Outcome {
         Decision::Rejected { by, comment } => page::Outcome::Rejected { by: email(by), comment: comment.clone() },
         Decision::Expired => page::Outcome::Expired,
         Decision::Passed { .. } => page::Outcome::Rollback { what: approval.summary().unwrap_or_default() },
+        Decision::TurnedBack { incident } => page::Outcome::TurnedBack { incident: incident.clone() },
         Decision::Withdrawn => page::Outcome::Stopped,
     }
 }
@@ -319,6 +321,9 @@ fn obstacles(approval: &Approval, situation: &Situation, tally: &Tally, person: 
     found.extend(voted.map(|vote| Obstacle::Voted { at: vote.at }));
     if approval.subject.sha.is_none() {
         found.push(Obstacle::CommitUnknown);
+    }
+    if let Some(quarantine) = &situation.quarantine {
+        found.push(Obstacle::Quarantined { why: quarantine.obstacle() });
     }
     if let Some(check) = situation.check.as_ref().filter(|check| !check.is_passed()) {
         found.push(if check.blockers.contains(&Blocker::NoDigest) {

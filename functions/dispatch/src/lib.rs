@@ -12,28 +12,13 @@ use pointsman::aws::AwsConfig;
 use pointsman::domain::command::Command;
 use pointsman::ledger::LedgerError;
 use pointsman::run::{Engine, RunError};
-use pointsman::settings::{LedgerSettings, Lookup, Missing};
 use std::collections::BTreeSet;
+
+/// Where the ledger is: nothing else is set.
+pub use pointsman::settings::LedgerSettings as Settings;
 
 /// Nothing is begun with less than this left, no message and no start: the function would be killed in the middle of it.
 pub const TIME_FOR_ONE_START: SignedDuration = SignedDuration::from_secs(12);
-
-/// Where the ledger is.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The ledger's.
-    pub ledger: LedgerSettings,
-}
-
-impl Settings {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// [`Missing`].
-    pub fn read(lookup: Lookup<'_>) -> Result<Self, Missing> {
-        Ok(Self { ledger: LedgerSettings::read(lookup)? })
-    }
-}
 
 /// Everything that lives longer than one batch.
 #[derive(Debug)]
@@ -45,7 +30,7 @@ pub struct App {
 impl App {
     /// Builds the clients and warms the ledger's.
     pub async fn start(config: AwsConfig, settings: Settings) -> Self {
-        let engine = Engine::start(&config, settings.ledger, "dispatch").await;
+        let engine = Engine::start(&config, settings, "dispatch").await;
         Self { config, engine }
     }
 }

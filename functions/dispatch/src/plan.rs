@@ -14,6 +14,7 @@ use pointsman::domain::route::{MatchedCommit, RepositoryConfig, Route};
 use pointsman::domain::routing::{Matched, Outcome, Verdict, never_starts, route};
 use pointsman::ledger::{Claim, Filter, LedgerError, LiveRoutes, Loaded, RefState, Version, Writes};
 use pointsman::run::{Engine, TURNS_MAX};
+use std::collections::BTreeSet;
 
 /// How often a release waits for the push of its tag before it does without. SQS's visibility timeout is between.
 const RECEIVES_FOR_A_TAG: u32 = 3;
@@ -29,7 +30,8 @@ const RECORD_BYTES_MAX: usize = 360_000;
 /// What a change comes to.
 enum Plan {
     Ignore(String),
-    Start(Vec<Planned>),
+    /// What is started, and why some of what matched is not.
+    Start(Vec<Planned>, Vec<String>),
 }
 
 /// A plan, and the version of the configuration that it follows from, where one was asked.
@@ -169,9 +171,29 @@ async fn plan(
     }
     if planned.is_empty() {
         let reason = format!("no route matches: {}", reasons.join("; "));
-        return Ok((Plan::Ignore(reason.chars().take(REASON_CHARACTERS_MAX).collect()), version));
+        return Ok((Plan::Ignore(cut(&reason)), version));
     }
-    Ok((Plan::Start(planned), version))
+    Ok((without_quarantined(engine, planned).await?, version))
+}
+
+/// Leaves out what would bring a commit to an environment that keeps it out. Whoever asks AWS looks again: a quarantine may
+/// begin after this.
+async fn without_quarantined(engine: &Engine, planned: Vec<Planned>) -> Result<Plan, DispatchError> {
+    let mut allowed = Vec::new();
+    let mut left_out = BTreeSet::new();
+    for start in planned {
+        match engine.kept_out(&start.draft).await? {
+            // Two routes to one environment are one reason.
+            Some(refusal) => drop(left_out.insert(refusal)),
+            None => allowed.push(start),
+        }
+    }
+    let left_out: Vec<String> = left_out.into_iter().collect();
+    Ok(if allowed.is_empty() { Plan::Ignore(cut(&left_out.join("; "))) } else { Plan::Start(allowed, left_out) })
+}
+
+fn cut(reason: &str) -> String {
+    reason.chars().take(REASON_CHARACTERS_MAX).collect()
 }
 
 /// The commit to start with. A release does not tell it: the push of its tag did, or is still on its way.
@@ -199,9 +221,9 @@ async fn commit(
 
 fn record(change: &Change, known: Option<Loaded<Delivery>>, decided: Decided, now: Timestamp) -> Loaded<Delivery> {
     let (plan, configuration) = decided;
-    let (status, reason, plan) = match plan {
-        Plan::Ignore(reason) => (Status::Ignored, reason, Vec::new()),
-        Plan::Start(plan) => (Status::Received, "about to be started".to_owned(), plan),
+    let (status, reason, plan, left_out) = match plan {
+        Plan::Ignore(reason) => (Status::Ignored, reason, Vec::new(), Vec::new()),
+        Plan::Start(plan, left_out) => (Status::Received, "about to be started".to_owned(), plan, left_out),
     };
     let (created_at, version) = known.map_or((now, 0), |known| (known.value.created_at, known.version));
     let id = change.delivery.clone();
@@ -212,6 +234,7 @@ fn record(change: &Change, known: Option<Loaded<Delivery>>, decided: Decided, no
         change: change.for_record(),
         configuration,
         plan,
+        left_out,
         is_dead: false,
         created_at,
         updated_at: now,
@@ -244,7 +267,10 @@ pub(crate) async fn carry_out_manual(
         let repository = known_repository(engine, &manual.repository, now).await?;
         let change = manual_change(manual.manual.clone(), repository, by, now);
         let LiveRoutes { version, routes } = engine.ledger.routes_of(&manual.repository).await?;
-        let plan = manual_plan(&change, manual, routes.as_ref(), now);
+        let plan = match manual_start(&change, manual, routes.as_ref(), now) {
+            Ok(start) => without_quarantined(engine, vec![start]).await?,
+            Err(why) => Plan::Ignore(why),
+        };
         match engine.ledger.save(Writes::new().delivery(&record(&change, None, (plan, version), now))).await {
             Ok(()) | Err(LedgerError::Conflict) => {}
             Err(error) => return Err(error.into()),
@@ -273,11 +299,17 @@ fn manual_change(delivery: DeliveryId, repository: Repository, by: &str, now: Ti
     }
 }
 
-fn manual_plan(change: &Change, manual: &Manual, config: Option<&RepositoryConfig>, now: Timestamp) -> Plan {
+/// What a start by hand starts, or why nothing.
+fn manual_start(
+    change: &Change,
+    manual: &Manual,
+    config: Option<&RepositoryConfig>,
+    now: Timestamp,
+) -> Result<Planned, String> {
     let routes: &[Route] = config.map(|config| config.routes.as_slice()).unwrap_or_default();
     let Some(route) = routes.iter().find(|route| route.name == manual.route) else {
         let names: Vec<_> = routes.iter().map(|route| route.name.as_str()).collect();
-        return Plan::Ignore(format!(
+        return Err(format!(
             "{} has no route {}; it has: {}",
             manual.repository,
             manual.route,
@@ -287,8 +319,6 @@ fn manual_plan(change: &Change, manual: &Manual, config: Option<&RepositoryConfi
     let note = Some(format!("by hand: {}", manual.reason));
     let matched = Matched { sha: MatchedCommit::Known(manual.sha.clone()), git_ref: None, note };
     let key = LogicalKey::of(change).hash();
-    match starts::planned(change, route, &matched, &manual.sha, &key, now) {
-        Some(start) => Plan::Start(vec![start]),
-        None => Plan::Ignore(format!("{}: workflows cannot be started yet", route.name)),
-    }
+    starts::planned(change, route, &matched, &manual.sha, &key, now)
+        .ok_or_else(|| format!("{}: workflows cannot be started yet", route.name))
 }

@@ -67,6 +67,7 @@ pub(crate) fn planned(
         target,
         variables,
         source_action,
+        rolls_back: None,
         fence,
         note: matched.note.clone(),
         start: Start::Requested { refusal: None, asks: 0 },

@@ -37,13 +37,7 @@ pub async fn compare(
         }
     }
     let mut open = Vec::new();
-    for known in engine
-        .ledger
-        .approvals_of(&execution)
-        .await?
-        .iter()
-        .filter(|known| known.due_at.is_some() || known.state == State::Open)
-    {
+    for known in engine.ledger.approvals_of(&execution).await?.iter().filter(|known| known.is_unsettled()) {
         let its = asked.iter().find(|one| one.place == known.place);
         let after = bring_up(engine, &known.id, its, over, is_stopping, now).await?;
         match after.state {

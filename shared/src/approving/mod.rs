@@ -3,6 +3,7 @@
 //! What counts is decided in [`crate::domain::approval`]. Here it is loaded, saved under its version with an entry in
 //! the audit log, and CodePipeline is told afterwards, once. Everything may be done again: a repeat changes nothing.
 
+mod bar;
 mod compare;
 #[cfg(feature = "mail")]
 mod mail;
@@ -12,6 +13,7 @@ mod tell;
 mod tend;
 mod vote;
 
+pub use bar::bar;
 pub use compare::compare;
 #[cfg(feature = "mail")]
 pub use mail::Mailer;

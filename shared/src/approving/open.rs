@@ -1,13 +1,15 @@
 //! Opens an approval: takes the policy as it stands, and names the people who are asked.
 
-use super::save;
+use super::save_as;
 use crate::config::EnvironmentConfig;
 use crate::domain::approval::{
-    Approval, ApprovalId, COMPARE_EVERY, Decision, Invited, Mail, Place, Policy, State, Subject, freezes_between,
+    Approval, ApprovalId, COMPARE_EVERY, Decision, FreezeByHand, Invited, Mail, Place, Policy, State, Subject,
+    freezes_between,
 };
 use crate::domain::execution::{Execution, ExecutionId};
 use crate::domain::policy::Member;
-use crate::ledger::{LedgerError, Loaded};
+use crate::landing::with_images;
+use crate::ledger::{LedgerError, Loaded, Writes};
 use crate::run::{Engine, RunError, in_turns};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -26,11 +28,14 @@ pub(super) async fn open(
             return Err(RunError::NoExecution(execution.clone()));
         };
         let execution = execution.value;
-        let config = match &execution.environment {
-            Some(name) => engine.ledger.environment_config(name).await?.map(|(_, config)| config),
-            None => None,
+        let (config, by_hand) = match &execution.environment {
+            Some(name) => (
+                engine.ledger.environment_config(name).await?.map(|(_, config)| config),
+                engine.ledger.freeze_by_hand(name).await?.map(|found| found.value),
+            ),
+            None => (None, None),
         };
-        let mut approval = drafted(base_url, &execution, place, config.as_ref(), now);
+        let mut approval = drafted(base_url, &execution, place, config.as_ref(), by_hand.as_ref(), now);
         if let Some(passed) = passed(engine, &execution).await? {
             approval.decide(passed, now);
         }
@@ -41,7 +46,12 @@ pub(super) async fn open(
         });
         let id = approval.id.clone();
         let what = if approval.policy.is_some() { "approval opened" } else { "approval left to the console" };
-        match save(engine, &Loaded::absent(approval), what, detail, now).await {
+        // A finding that comes while people are asked is matched by these.
+        let writes = match &execution.environment {
+            Some(name) => with_images(Writes::new(), &execution, name, ""),
+            None => Writes::new(),
+        };
+        match save_as(engine, &engine.actor, &Loaded::absent(approval), writes, what, detail, now).await {
             // Another try of ours made the record first.
             Err(RunError::Ledger(LedgerError::Conflict)) if engine.ledger.approval(&id).await?.is_some() => Ok(()),
             saved => {
@@ -58,6 +68,7 @@ fn drafted(
     execution: &Execution,
     place: &Place,
     config: Option<&EnvironmentConfig>,
+    by_hand: Option<&FreezeByHand>,
     now: Timestamp,
 ) -> Approval {
     let named = execution.approval.as_deref();
@@ -84,7 +95,8 @@ fn drafted(
     };
     let people = match (config, policy) {
         (Some(config), Some((_, policy))) => {
-            let groups: BTreeSet<&String> = policy.require.keys().chain(overriding(config, now, expires_at)).collect();
+            let groups: BTreeSet<&String> =
+                policy.require.keys().chain(overriding(config, by_hand, now, expires_at)).collect();
             people_of(config, groups.into_iter(), now)
         }
         (Some(_) | None, _) => BTreeMap::new(),
@@ -122,18 +134,25 @@ fn seconds(count: u32) -> SignedDuration {
 }
 
 /// The group that may put a freeze aside, where one is on at some time while this is open.
-fn overriding(config: &EnvironmentConfig, from: Timestamp, to: Timestamp) -> Option<&String> {
-    let freeze = config.environment.freeze.as_ref().filter(|freeze| freezes_between(freeze, from, to))?;
-    freeze.override_group.as_ref()
+fn overriding<'a>(
+    config: &'a EnvironmentConfig,
+    by_hand: Option<&FreezeByHand>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Option<&'a String> {
+    let freeze = config.environment.freeze.as_ref()?;
+    let is_by_hand = by_hand.is_some_and(|by_hand| by_hand.since <= to && from < by_hand.until);
+    freeze.override_group.as_ref().filter(|_| is_by_hand || freezes_between(freeze, from, to))
 }
 
 /// The groups whose members are asked: those of the policy, and the one that may put a freeze aside.
 pub(super) fn asked_groups<'a>(
     required: impl Iterator<Item = &'a String>,
     config: &'a EnvironmentConfig,
+    by_hand: Option<&FreezeByHand>,
     approval: &Approval,
 ) -> BTreeSet<&'a String> {
-    required.chain(overriding(config, approval.opened_at, approval.expires_at)).collect()
+    required.chain(overriding(config, by_hand, approval.opened_at, approval.expires_at)).collect()
 }
 
 /// The members of these groups, each once, by lower-cased address.
@@ -155,6 +174,12 @@ async fn passed(engine: &Engine, execution: &Execution) -> Result<Option<Decisio
     let (Some(environment), Some(sha)) = (&execution.environment, &execution.sha) else { return Ok(None) };
     let Some(rollback) = engine.ledger.rollback_with(&execution.id).await? else { return Ok(None) };
     if rollback.environment != *environment || rollback.sha != *sha {
+        return Ok(None);
+    }
+    // A rollback that has ended lets nobody pass any more: its execution may be tried again by anybody.
+    if let Some(id) = &rollback.rollback
+        && engine.ledger.rollback(id).await?.is_none_or(|rollback| rollback.value.phase.is_over())
+    {
         return Ok(None);
     }
     let before = engine.ledger.let_in(environment, sha).await?;

@@ -2,7 +2,7 @@
 
 use crate::authors::authors_since;
 use crate::config::EnvironmentConfig;
-use crate::domain::approval::{Approval, Standing, frozen};
+use crate::domain::approval::{Approval, FreezeByHand, Standing, frozen_at};
 use crate::domain::authors::Authors;
 use crate::domain::change::Sha;
 use crate::domain::environment::Version;
@@ -10,6 +10,7 @@ use crate::domain::execution::Execution;
 use crate::domain::image::{self, GateCheck};
 use crate::domain::observed::{Action, Observed, State as Reported};
 use crate::domain::policy::Member;
+use crate::domain::quarantine::Quarantine;
 use crate::domain::shown::{Commit, Freeze, Newer};
 use crate::domain::starter::Starter;
 use crate::run::{Engine, RunError};
@@ -31,6 +32,8 @@ pub struct Situation {
     pub images: BTreeSet<String>,
     /// What the gate says of them; `None` where the environment has no gate.
     pub check: Option<GateCheck>,
+    /// The quarantine that keeps the commit out, where one is in force.
+    pub quarantine: Option<Quarantine>,
     /// Who wrote what would go live, and which commits those are.
     pub authors: Authors,
     /// What runs in each region of the environment.
@@ -90,8 +93,14 @@ pub async fn situation(engine: &Engine, approval: &Approval, now: Timestamp) -> 
         }
         None => None,
     };
-    let mut standing = standing(approval, config.as_ref(), now);
-    standing.blocked = check.iter().flat_map(|check| &check.blockers).map(ToString::to_string).collect();
+    let by_hand = match &approval.environment {
+        Some(name) => ledger.freeze_by_hand(name).await?.map(|found| found.value),
+        None => None,
+    };
+    let mut standing = standing(approval, config.as_ref(), by_hand.as_ref(), now);
+    let quarantine = quarantine(engine, approval).await?;
+    let findings = check.iter().flat_map(|check| &check.blockers).map(ToString::to_string);
+    standing.blocked = quarantine.iter().map(Quarantine::obstacle).chain(findings).collect();
     let starter = Starter::of_execution(&execution);
     let people = everybody(approval, config.as_ref());
     for (key, person) in &people {
@@ -103,12 +112,37 @@ pub async fn situation(engine: &Engine, approval: &Approval, now: Timestamp) -> 
     let observed = ledger.run(&approval.place.target, &approval.place.aws_id, now).await?.value.observed;
     let is_push = matches!(starter, Starter::Login(_));
     let newer = if approval.is_open(now) { newer(engine, approval, now).await } else { None };
-    Ok(Situation { standing, config, configuration, images, check, authors, live, newer, observed, is_push })
+    Ok(Situation {
+        standing,
+        config,
+        configuration,
+        images,
+        check,
+        quarantine,
+        authors,
+        live,
+        newer,
+        observed,
+        is_push,
+    })
 }
 
-/// Who may vote, who may put a freeze aside, and whether one is on. Authors and images are for the caller to add.
-fn standing(approval: &Approval, config: Option<&EnvironmentConfig>, now: Timestamp) -> Standing {
-    let mut standing = Standing::default();
+/// The quarantine that keeps the commit out of the environment now.
+async fn quarantine(engine: &Engine, approval: &Approval) -> Result<Option<Quarantine>, RunError> {
+    let (Some(environment), Some(sha)) = (&approval.environment, &approval.subject.sha) else { return Ok(None) };
+    let known = engine.ledger.quarantine(environment, sha).await?;
+    Ok(known.map(|known| known.value).filter(Quarantine::is_in_force))
+}
+
+/// Who may vote, who may put a freeze aside, and whether one is on. Authors, images and a quarantine are for the caller to add.
+fn standing(
+    approval: &Approval,
+    config: Option<&EnvironmentConfig>,
+    by_hand: Option<&FreezeByHand>,
+    now: Timestamp,
+) -> Standing {
+    let freeze = config.and_then(|config| config.environment.freeze.as_ref());
+    let mut standing = Standing { frozen: frozen_at(freeze, by_hand, now), ..Standing::default() };
     let Some(config) = config else { return standing };
     let asked = approval.policy.iter().flat_map(|policy| policy.require.keys());
     for name in asked {
@@ -116,8 +150,7 @@ fn standing(approval: &Approval, config: Option<&EnvironmentConfig>, now: Timest
             standing.members.entry(member.email.to_lowercase()).or_default().insert(name.clone());
         }
     }
-    if let Some(freeze) = &config.environment.freeze {
-        standing.frozen = frozen(freeze, now);
+    if let Some(freeze) = freeze {
         let group = freeze.override_group.as_ref().and_then(|name| config.groups.get(name));
         let members = group.into_iter().flat_map(|group| &group.members);
         standing.may_override = members.map(|member| member.email.to_lowercase()).collect();
@@ -277,8 +310,8 @@ impl Situation {
         Some(format!("{} by {actor}", if self.is_push { "pushed" } else { "started" }))
     }
 
-    /// Each action that has ended, but for approvals, with how: `Build succeeded`. Then what the gate says. The event of the
-    /// latest end may still be on its way.
+    /// Each action that has ended, but for approvals, with how: `Build succeeded`. Then what the gate says, and a quarantine.
+    /// The event of the latest end may still be on its way.
     pub fn checks(&self) -> Vec<String> {
         let has_ended = |action: &Action| action.category != "Approval" && action.progress.mark.state.is_over();
         let actions = self.observed.actions.iter().filter(|(_, action)| has_ended(action));
@@ -294,8 +327,9 @@ impl Situation {
             format!("{name} {how}")
         });
         let gate = self.check.iter().map(|check| {
-            if check.is_passed() { "image scan passed".to_owned() } else { self.standing.blocked.join("; ") }
+            let blockers: Vec<String> = check.blockers.iter().map(ToString::to_string).collect();
+            if check.is_passed() { "image scan passed".to_owned() } else { blockers.join("; ") }
         });
-        ran.chain(gate).collect()
+        ran.chain(gate).chain(self.quarantine.iter().map(Quarantine::obstacle)).collect()
     }
 }

@@ -148,7 +148,9 @@ async fn join(
     }
     let Some(name) = &approval.environment else { return Ok(()) };
     let Some((_, config)) = engine.ledger.environment_config(name).await? else { return Ok(()) };
-    let groups = asked_groups(approval.policy.iter().flat_map(|policy| policy.require.keys()), &config, approval);
+    let by_hand = engine.ledger.freeze_by_hand(name).await?.map(|found| found.value);
+    let required = approval.policy.iter().flat_map(|policy| policy.require.keys());
+    let groups = asked_groups(required, &config, by_hand.as_ref(), approval);
     for (key, person) in people_of(&config, groups.into_iter(), now) {
         if let Entry::Vacant(place) = approval.people.entry(key) {
             place.insert(person);

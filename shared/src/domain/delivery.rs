@@ -21,6 +21,9 @@ pub struct Delivery {
     pub configuration: Option<u64>,
     /// The routes that matched, and what each starts.
     pub plan: Vec<Planned>,
+    /// Why routes that matched are not in the plan: their commit is in quarantine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Its message became a dead letter: a start of the plan without a record will not get one by itself.
     #[serde(default)]
     pub is_dead: bool,
@@ -88,14 +91,16 @@ impl Status {
 /// `executed` needs an answer from every target that was not overtaken; what is unclear outweighs what failed,
 /// and both outweigh what still waits only once nothing waits.
 ///
-/// Of a dead letter, a start without a record has failed.
-pub fn settle(plan: &[Planned], starts: &[Option<Start>], is_dead: bool) -> (Status, String) {
+/// Of a dead letter, a start without a record has failed. What was left out of the plan is named last, whatever became of
+/// the rest.
+pub fn settle(plan: &[Planned], starts: &[Option<Start>], left_out: &[String], is_dead: bool) -> (Status, String) {
     let mut tally = Tally { is_dead, ..Tally::default() };
     for (planned, start) in plan.iter().zip(starts) {
         tally.count(planned, start.as_ref());
     }
-    let (status, reason) = tally.outcome();
-    (status, reason.chars().take(REASON_CHARACTERS_MAX).collect())
+    let (status, reasons) = tally.outcome();
+    let reasons: Vec<&str> = reasons.iter().chain(left_out).map(String::as_str).collect();
+    (status, reasons.join("; ").chars().take(REASON_CHARACTERS_MAX).collect())
 }
 
 /// The longest reason, in characters; the rest is cut off.
@@ -116,17 +121,17 @@ struct Tally {
 }
 
 impl Tally {
-    fn outcome(&self) -> (Status, String) {
+    fn outcome(self) -> (Status, Vec<String>) {
         if !self.waiting.is_empty() {
-            (Status::Received, self.waiting.join("; "))
+            (Status::Received, self.waiting)
         } else if !self.unknown.is_empty() {
-            (Status::Unknown, self.unknown.join("; "))
+            (Status::Unknown, self.unknown)
         } else if !self.refused.is_empty() {
-            (Status::Failed, self.refused.join("; "))
+            (Status::Failed, self.refused)
         } else if self.started > 0 {
-            (Status::Executed, self.overtaken.join("; "))
+            (Status::Executed, self.overtaken)
         } else {
-            (Status::Ignored, self.overtaken.join("; "))
+            (Status::Ignored, self.overtaken)
         }
     }
 
@@ -197,12 +202,16 @@ mod tests {
                     draft: draft(),
                 })
                 .collect();
-            let (status, reason) = settle(&plan, &starts, false);
+            let (status, reason) = settle(&plan, &starts, &[], false);
             assert_eq!(status, expected, "{why}");
             assert!(status == Status::Executed || !reason.is_empty(), "{why}: a reason is owed");
+            let left_out = ["quarantined: it".to_owned()];
+            let (with_it, told) = settle(&plan, &starts, &left_out, false);
+            assert_eq!(with_it, expected, "{why}: what was left out changes nothing of the rest");
+            assert!(told.starts_with(&reason) && told.ends_with("quarantined: it"), "{why}: {told}");
         }
         let plan =
             [Planned { route: "r".into(), execution: ExecutionId::named("ex-1"), overtaken_by: None, draft: draft() }];
-        assert_eq!(settle(&plan, &[None], true).0, Status::Failed, "of a dead letter nothing more is expected");
+        assert_eq!(settle(&plan, &[None], &[], true).0, Status::Failed, "of a dead letter nothing more is expected");
     }
 }

@@ -298,6 +298,11 @@ pub enum Obstacle {
     },
     /// There is a freeze. Those who may override it can approve all the same, if they say why.
     Frozen,
+    /// The commit was bad here before, and is kept out.
+    Quarantined {
+        /// Why: `1a2b3c4 was turned back here in in-77: lift its quarantine first`.
+        why: String,
+    },
     /// There are findings that no waiver covers.
     Findings,
     /// The scan is not there yet.
@@ -368,6 +373,11 @@ pub enum Outcome {
         /// Of what, to what: `rollback of in-… to 9f8e7d6, approved on 12 Nov 2026 by ada@example.com`.
         what: String,
     },
+    /// Its version was turned back.
+    TurnedBack {
+        /// The incident.
+        incident: String,
+    },
     /// The execution was stopped.
     Stopped,
     /// The pipeline was edited, which ends what runs in it.
@@ -422,7 +432,7 @@ pub enum Refusal {
     Digits,
     /// It rejects, and does not say why.
     CommentMissing,
-    /// The comment is longer than [`super::COMMENT_CHARS_MAX`].
+    /// The comment is longer than [`COMMENT_CHARACTERS_MAX`](pointsman::domain::approval::COMMENT_CHARACTERS_MAX).
     CommentTooLong,
     /// It overrides the freeze, and does not say why.
     OverrideUnexplained,

@@ -9,10 +9,10 @@ mod settle;
 mod tally;
 mod vote;
 
-pub use freeze::{Frozen, freezes_between, frozen};
+pub use freeze::{BY_HAND_MAX, FreezeByHand, Frozen, freezes_between, frozen, frozen_at};
 pub use mail::{LINKS_PER_PERSON_MAX, Mail};
 pub use settle::{Asked, AskedStatus, Settled, settle};
-pub use tally::{Tally, tally};
+pub use tally::{PEOPLE_WHERE_AUTHORS_ARE_UNKNOWN, Tally, tally};
 pub use vote::{Ballot, COMMENT_CHARACTERS_MAX, DIGITS, Person, Refused, Standing, vote};
 
 use super::change::{Repository, Sha};
@@ -291,6 +291,11 @@ pub enum Decision {
         /// By whom.
         by: Vec<String>,
     },
+    /// Its version was turned back where it would go.
+    TurnedBack {
+        /// The incident.
+        incident: String,
+    },
     /// The execution is being stopped, and waits for this answer.
     Withdrawn,
 }
@@ -300,7 +305,7 @@ impl Decision {
     pub fn lets_in(&self) -> bool {
         match self {
             Self::Approved { .. } | Self::Passed { .. } => true,
-            Self::Rejected { .. } | Self::Expired | Self::Withdrawn => false,
+            Self::Rejected { .. } | Self::Expired | Self::TurnedBack { .. } | Self::Withdrawn => false,
         }
     }
 }
@@ -390,6 +395,11 @@ impl Approval {
         self.state == State::Open && !self.is_expired(now)
     }
 
+    /// Whether anything is still expected of it: votes, an answer in the console, or that CodePipeline is told.
+    pub fn is_unsettled(&self) -> bool {
+        self.state == State::Open || self.due_at.is_some()
+    }
+
     /// Whether its time has run out by our clock.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         now.as_second() > self.expires_at.as_second()
@@ -421,6 +431,7 @@ impl Approval {
                 Decision::Rejected { .. } => "rejected",
                 Decision::Expired => "expired",
                 Decision::Passed { .. } => "passed",
+                Decision::TurnedBack { .. } => "turned_back",
                 Decision::Withdrawn => "withdrawn",
             },
         }
@@ -478,6 +489,7 @@ impl Approval {
             Decision::Approved { by } => format!("{} approved by {}", self.id, by.join(", ")),
             Decision::Rejected { by, .. } => format!("{} rejected by {by}", self.id),
             Decision::Expired => format!("{} expired: nobody decided in time", self.id),
+            Decision::TurnedBack { incident } => format!("{} rejected: turned back in {incident}", self.id),
             Decision::Withdrawn => format!("{} withdrawn: the execution is being stopped", self.id),
             Decision::Passed { incident, approved_at, by } => {
                 let date = approved_at.to_zoned(jiff::tz::TimeZone::UTC).date();

@@ -28,7 +28,7 @@ impl Tally {
 }
 
 /// How many people in all must approve where nobody can know who wrote it.
-pub(super) const PEOPLE_WHERE_AUTHORS_ARE_UNKNOWN: usize = 2;
+pub const PEOPLE_WHERE_AUTHORS_ARE_UNKNOWN: u32 = 2;
 
 /// Counts the votes of `approval` as things stand: who is a member now, and who is barred.
 pub fn tally(approval: &Approval, standing: &Standing) -> Tally {
@@ -41,13 +41,14 @@ pub fn tally(approval: &Approval, standing: &Standing) -> Tally {
         .collect();
     let everybody: BTreeSet<&str> = standing.members.keys().map(String::as_str).filter(|person| may(person)).collect();
     let needed = if standing.not_knowable.is_some() { PEOPLE_WHERE_AUTHORS_ARE_UNKNOWN } else { 0 };
+    let count = |people: &BTreeSet<&str>| u32::try_from(people.len()).unwrap_or(u32::MAX);
     let (seats, missing) = seat(policy, standing, &said_yes);
     let (_, never) = seat(policy, standing, &everybody);
     Tally {
         counted: said_yes.iter().map(|person| ((*person).to_owned(), seats.get(*person).cloned())).collect(),
         missing,
-        more_people: u32::try_from(needed.saturating_sub(said_yes.len())).unwrap_or(u32::MAX),
-        can_be_met: everybody.len() >= needed && never.values().all(|missing| *missing == 0),
+        more_people: needed.saturating_sub(count(&said_yes)),
+        can_be_met: count(&everybody) >= needed && never.values().all(|missing| *missing == 0),
         could: everybody.difference(&said_yes).map(|person| (*person).to_owned()).collect(),
     }
 }

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How many digits of the commit a person types.
 pub const DIGITS: usize = 7;
-/// The longest comment, in characters. A longer one is refused, not cut.
+/// The longest comment, in characters. A longer one is refused, not cut. Browsers send a line break as two characters and
+/// count it as one: so is it counted here.
 pub const COMMENT_CHARACTERS_MAX: usize = 1_000;
 
 /// Who votes.

@@ -42,7 +42,11 @@ fn filled(text: &str) -> View {
         Standing::Approved { at: view.now, comment: Some(theirs()), is_override: false };
     view.policy.groups[0].people[1].standing = Standing::Barred { why: theirs() };
     view.newer = Some(Newer { commit: Some(commit("5e6f7a8", text, text)) });
-    let obstacles = vec![Obstacle::Barred { why: theirs() }, Obstacle::OutOfReach { why: theirs() }];
+    let obstacles = vec![
+        Obstacle::Barred { why: theirs() },
+        Obstacle::Quarantined { why: theirs() },
+        Obstacle::OutOfReach { why: theirs() },
+    ];
     let draft = Draft { comment: theirs(), is_override: false };
     view.state = State::Open(Open { obstacles, wanted_after: 0, draft });
     view

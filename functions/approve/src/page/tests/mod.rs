@@ -323,6 +323,7 @@ fn what_stands_in_the_way() {
     open-barred: You may only reject: you wrote 1a2b3c4 and 77aa10c.
     open-voted: You approved on 21 Nov 2026, 14:32 UTC. You may still reject.
     open-no-member: You are no approver any more. Your answer would not count.
+    open-quarantined: Kept out: 1a2b3c4 was turned back here in in-77: lift its quarantine first. You may reject.
     open-findings: Findings block. They are named under Image scan. You may reject.
     open-scan-awaited: The image scan is not there yet. Load this page again later, or reject.
     open-scan-missing: Scan missing. Without a scan nothing is approved here; you may reject.
@@ -351,6 +352,7 @@ fn how_it_ended() {
     ended-expired: Expired: 1a2b3c4 for web-production | – Expired Not enough people had answered by 21 Nov 2026, 15:01 UTC. It did not go in. ✓ CodePipeline took the answer on 21 Nov 2026, 15:01 UTC.
     ended-console: Approved: 1a2b3c4 for web-production | ✓ Approved in the AWS console By arn:aws:sts::123456789012:assumed-role/Admin/omar, on 21 Nov 2026, 15:01 UTC. Votes given here did not decide it. hotfix, see INC-7
     ended-rollback: Passed: 1a2b3c4 for web-production | ✓ Passed without votes rollback of in-77 to 9f8e7d6, approved on 19 Nov 2026 by grace@example.com, on 21 Nov 2026, 15:01 UTC. ✓ CodePipeline took the answer on 21 Nov 2026, 15:01 UTC.
+    ended-turned-back: Turned back: 1a2b3c4 for web-production | ✕ Turned back This version was turned back in in-77, and with that rejected here on 21 Nov 2026, 15:01 UTC. ✓ CodePipeline took the answer on 21 Nov 2026, 15:01 UTC.
     ended-stopped: Ended: 1a2b3c4 for web-production | – Stopped The execution was stopped on 21 Nov 2026, 15:01 UTC. Nothing is left to decide.
     ended-edited: Ended: 1a2b3c4 for web-production | – Pipeline edited The pipeline was edited on 21 Nov 2026, 15:01 UTC, which ends every execution in it. Nothing is left to decide.
     ended-retried: Ended: 1a2b3c4 for web-production | – Stage retried The stage was retried on 21 Nov 2026, 15:01 UTC, and asks anew: there is another mail, with another link.
