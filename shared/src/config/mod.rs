@@ -85,6 +85,18 @@ pub struct FrozenEnvironment {
     pub deploys: Vec<Deploy>,
 }
 
+/// An environment that a signal may turn back: all that is asked of it before anything matches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedEnvironment {
+    /// Its name.
+    pub name: String,
+    /// The names of its CloudWatch alarms.
+    #[serde(default)]
+    pub alarms: Patterns,
+    /// The AWS regions that it lands in.
+    pub regions: BTreeSet<String>,
+}
+
 /// A configuration that may go live, and what looks wrong with it all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
@@ -235,6 +247,16 @@ impl Config {
             Some(FrozenEnvironment { name, freeze: environment.freeze.clone()?, deploys })
         });
         frozen.collect()
+    }
+
+    /// The environments that have a rollback policy.
+    pub fn watched(&self) -> Vec<WatchedEnvironment> {
+        let watched = self.environments.iter().filter_map(|(name, environment)| {
+            let alarms = environment.rollback.as_ref()?.alarms.clone();
+            let regions = environment.deploys.iter().map(|deploy| deploy.region.clone()).collect();
+            Some(WatchedEnvironment { name: name.clone(), alarms, regions })
+        });
+        watched.collect()
     }
 
     /// Everybody who is in a group, each once: an address compares without case. In the order of the addresses.

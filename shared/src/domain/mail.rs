@@ -4,7 +4,7 @@
 //! each stays on its own line, bounded, and is broken up wherever a mail program would make a link of it.
 
 use super::change::GitRef;
-use super::shown::{self, Commit, Freeze, Newer, one_line};
+use super::shown::{self, Commit, Freeze, Newer};
 use jiff::Timestamp;
 use std::fmt;
 
@@ -180,29 +180,9 @@ fn subject_of(question: &str, repository: &str) -> String {
     whole.chars().filter(|character| matches!(character, ' '..='~')).take(SUBJECT_CHARS_MAX).collect()
 }
 
-/// A stranger's text as one bounded line in which no mail program sees a link: `https[:]//example[.]org`.
-///
-/// What makes links in plain text is a scheme with its colon, a name with dots in it (an address has one too), and the
-/// two backslashes of a Windows share. Dots in numbers stay, and so does the `::` of code.
+/// A stranger's text as one bounded line in which no mail program sees a link.
 fn unlinked(text: &str) -> String {
-    let line: Vec<char> = one_line(text, TEXT_CHARS_MAX).chars().collect();
-    let mut shown = String::with_capacity(line.len());
-    for (at, character) in line.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|before| line.get(before)).copied().unwrap_or(' ');
-        let after = line.get(at + 1).copied().unwrap_or(' ');
-        let is_link = match character {
-            '.' => before.is_alphanumeric() && after.is_alphabetic(),
-            ':' => matches!(after, '/' | '\\') || before.is_alphabetic() && after != ':' && after != ' ',
-            '\\' => after == '\\',
-            _ => false,
-        };
-        if is_link {
-            shown.extend(['[', *character, ']']);
-        } else {
-            shown.push(*character);
-        }
-    }
-    shown
+    shown::unlinked(text, TEXT_CHARS_MAX)
 }
 
 #[cfg(test)]

@@ -67,6 +67,32 @@ pub fn one_line(text: &str, characters_max: usize) -> String {
     cut(&visible(&words.join(" ")), characters_max)
 }
 
+/// The text as one line of at most `characters_max` characters, in which no mail program sees a link:
+/// `https[:]//example[.]org`. What keeps it from being one is not counted.
+///
+/// What makes links in plain text is a scheme with its colon, a name with dots in it (an address has one too), and the
+/// two backslashes of a Windows share. Dots in numbers stay, and so does the `::` of code.
+pub fn unlinked(text: &str, characters_max: usize) -> String {
+    let line: Vec<char> = one_line(text, characters_max).chars().collect();
+    let mut shown = String::with_capacity(line.len());
+    for (at, character) in line.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|before| line.get(before)).copied().unwrap_or(' ');
+        let after = line.get(at + 1).copied().unwrap_or(' ');
+        let is_link = match character {
+            '.' => before.is_alphanumeric() && after.is_alphabetic(),
+            ':' => matches!(after, '/' | '\\') || before.is_alphabetic() && after != ':' && after != ' ',
+            '\\' => after == '\\',
+            _ => false,
+        };
+        if is_link {
+            shown.extend(['[', *character, ']']);
+        } else {
+            shown.push(*character);
+        }
+    }
+    shown
+}
+
 /// The first `characters_max` characters. The last of them is a mark if something was cut off.
 pub fn cut(text: &str, characters_max: usize) -> String {
     if text.chars().nth(characters_max).is_none() {

@@ -4,6 +4,7 @@ use super::{Ledger, LedgerError, Writes, item_of, read};
 use crate::aws::dynamodb::{Expect, Key, Write};
 use crate::domain::audit::{Entry, Note};
 use crate::domain::execution::ExecutionId;
+use crate::domain::incident::IncidentId;
 use jiff::Timestamp;
 
 /// The longest chain that is read, in entries. At the bound reading stops; a chain of this length was cut.
@@ -15,6 +16,16 @@ pub const CONFIGURATION_SUBJECT: &str = "configuration";
 /// The chain of one execution.
 pub fn execution_subject(id: &ExecutionId) -> String {
     format!("execution#{id}")
+}
+
+/// The chain of one incident.
+pub fn incident_subject(id: &IncidentId) -> String {
+    format!("incident#{id}")
+}
+
+/// The chain of one environment: what people did to it, and which ways were closed and opened.
+pub fn environment_subject(name: &str) -> String {
+    format!("environment#{name}")
 }
 
 const PAGE_ENTRIES: i32 = 1_000;

@@ -4,12 +4,12 @@
 //! repository's part without reading the others'.
 
 use super::publication::{
-    FREEZES, List, PEOPLE, PUSH_SEPARATOR, Piece, PipelineEnvironments, Publication, TARGETS, environment_part,
-    list_part, pipeline_part, repository_part, source_part,
+    FREEZES, List, PEOPLE, PUSH_SEPARATOR, Piece, PipelineEnvironments, Publication, TARGETS, WATCHED,
+    environment_part, list_part, pipeline_part, repository_part, source_part,
 };
 use super::{CONFIGURATION_SUBJECT, Ledger, LedgerError, Loaded, Writes, item_of, keys, read};
 use crate::aws::dynamodb::{Expect, Item, Key, Write};
-use crate::config::{EnvironmentConfig, FrozenEnvironment, Member};
+use crate::config::{EnvironmentConfig, FrozenEnvironment, Member, WatchedEnvironment};
 use crate::domain::approver::ApproverCheck;
 use crate::domain::audit::Note;
 use crate::domain::execution::{Target, TargetKind};
@@ -41,6 +41,9 @@ pub struct LiveConfiguration {
     /// How many parts list its people.
     #[serde(default)]
     pub people_parts: usize,
+    /// How many parts list the environments that a signal may turn back.
+    #[serde(default)]
+    pub watched_parts: usize,
     /// Who pushed it.
     pub by: String,
     /// When.
@@ -121,6 +124,15 @@ impl Ledger {
     pub async fn frozen_environments(&self) -> Result<Vec<FrozenEnvironment>, LedgerError> {
         let Some(live) = self.live_configuration().await? else { return Ok(Vec::new()) };
         self.list(&live.value.push, FREEZES, live.value.freeze_parts).await
+    }
+
+    /// The live version's environments that a signal may turn back. Empty where nothing is live.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn watched_environments(&self) -> Result<Vec<WatchedEnvironment>, LedgerError> {
+        let Some(live) = self.live_configuration().await? else { return Ok(Vec::new()) };
+        self.list(&live.value.push, WATCHED, live.value.watched_parts).await
     }
 
     /// Everybody who is in a group of the live version, each once. Empty where nothing is live.
@@ -234,6 +246,7 @@ impl Ledger {
             target_parts: parts.targets,
             freeze_parts: parts.freezes,
             people_parts: parts.people,
+            watched_parts: parts.watched,
             by: by.clone(),
             at: now,
         };

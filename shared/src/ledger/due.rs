@@ -4,6 +4,8 @@ use super::{Ledger, LedgerError};
 use crate::aws::dynamodb::{Item, Key};
 use crate::domain::approval::ApprovalId;
 use crate::domain::execution::ExecutionId;
+use crate::domain::incident::IncidentId;
+use crate::domain::rollback::RollbackId;
 use jiff::Timestamp;
 
 /// Something that is due.
@@ -13,6 +15,12 @@ pub enum Due {
     Execution(ExecutionId),
     /// An approval.
     Approval(ApprovalId),
+    /// An incident.
+    Incident(IncidentId),
+    /// A rollback.
+    Rollback(RollbackId),
+    /// The notices of an environment.
+    Notices(String),
 }
 
 impl Due {
@@ -20,6 +28,9 @@ impl Due {
         match key.pk.split_once('#')? {
             ("execution", id) => Some(Self::Execution(ExecutionId::named(id))),
             ("approval", id) => Some(Self::Approval(ApprovalId::named(id))),
+            ("incident", id) => Some(Self::Incident(IncidentId::named(id))),
+            ("rollback", id) => Some(Self::Rollback(RollbackId::named(id))),
+            ("notices", environment) => Some(Self::Notices(environment.to_owned())),
             _ => None,
         }
     }

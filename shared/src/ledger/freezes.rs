@@ -1,14 +1,16 @@
-//! Transitions that a freeze has closed: what is in here, and nothing else, is opened again after it.
+//! Freezes that people put on; and the transitions that a freeze has closed: what is in here, and nothing else, is
+//! opened again after it.
 
-use super::{Ledger, LedgerError, Loaded, Writes, item_of, keys};
+use super::{Ledger, LedgerError, Loaded, Writes, environment_subject, expiring, item_of, keys, read};
 use crate::aws::dynamodb::Write;
+use crate::domain::approval::FreezeByHand;
 use crate::domain::audit::Note;
 use crate::domain::execution::Target;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// How many environments with closed transitions are looked at.
+/// How many environments with closed transitions, or with a freeze by hand, are looked at.
 const ENVIRONMENTS_MAX: i32 = 1_000;
 
 /// The transitions of one environment that a freeze has closed.
@@ -34,6 +36,23 @@ pub struct Closed {
 }
 
 impl Ledger {
+    /// The freeze that a person has put on an environment, if one has. It may be over.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn freeze_by_hand(&self, environment: &str) -> Result<Option<Loaded<FreezeByHand>>, LedgerError> {
+        self.load(&keys::freeze_by_hand(environment)).await
+    }
+
+    /// The freezes that people have put on. Some may be over.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn freezes_by_hand(&self) -> Result<Vec<FreezeByHand>, LedgerError> {
+        let page = self.state.query(keys::FREEZES_BY_HAND, None, false, ENVIRONMENTS_MAX).await?;
+        page.items.into_iter().map(|stored| read(stored).map(|loaded| loaded.value)).collect()
+    }
+
     /// The environments of which a freeze has closed something.
     ///
     /// # Errors
@@ -73,8 +92,24 @@ impl Ledger {
         });
         let detail = json!({ "closed": ways.value.closed });
         let note = Note { actor: actor.to_owned(), what: what.to_owned(), detail };
-        self.save_noted(writes, &format!("environment#{}", ways.value.environment), note, now).await?;
+        self.save_noted(writes, &environment_subject(&ways.value.environment), note, now).await?;
         let version = if is_empty { 0 } else { ways.version + 1 };
         Ok(Loaded { value: ways.value, version })
+    }
+}
+
+impl Writes {
+    /// Puts a freeze on, or changes it. DynamoDB takes it away some time after its end.
+    pub fn freeze_by_hand(mut self, freeze: &Loaded<FreezeByHand>) -> Self {
+        let item = expiring(item_of(&freeze.value), freeze.value.until);
+        let key = keys::freeze_by_hand(&freeze.value.environment);
+        self.state.push(Write::Put(key, item, freeze.expect()));
+        self
+    }
+
+    /// Takes a freeze away.
+    pub fn no_freeze_by_hand(mut self, freeze: &Loaded<FreezeByHand>) -> Self {
+        self.state.push(Write::Delete(keys::freeze_by_hand(&freeze.value.environment), freeze.expect()));
+        self
     }
 }

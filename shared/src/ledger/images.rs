@@ -1,9 +1,11 @@
 //! Images: what Inspector says of each, by digest.
 
 use super::{IMAGES_KEPT, Ledger, LedgerError, Loaded, Writes, expiring, item_of, keys, read};
-use crate::aws::dynamodb::Write;
+use crate::aws::dynamodb::{Expect, Write};
+use crate::domain::execution::ExecutionId;
 use crate::domain::image::{Finding, ImageState, Scans, digest_of};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many findings are read of one image. An image that has as many is cut off, and a gate does not let it in.
@@ -14,7 +16,30 @@ pub const IMAGES_MAX: usize = 50;
 /// The scans are one item of the partition, the findings are the others.
 const PAGE_ITEMS: i32 = 1_001;
 
+/// In how many places of one image is looked.
+const PLACES_MAX: i32 = 100;
+
+/// Where an image was brought to last: which execution may run it there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageIn {
+    /// The environment.
+    pub environment: String,
+    /// The AWS region; empty for an image that no stage has deployed yet.
+    pub region: String,
+    /// The execution.
+    pub execution: ExecutionId,
+}
+
 impl Ledger {
+    /// Where an image was brought to, or is about to be. Empty for one that was never seen.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] or [`LedgerError::Corrupt`].
+    pub async fn image_places(&self, digest: &str) -> Result<Vec<ImageIn>, LedgerError> {
+        let page = self.state.query(&keys::images_in(digest), None, false, PLACES_MAX).await?;
+        page.items.into_iter().map(|stored| read(stored).map(|loaded| loaded.value)).collect()
+    }
+
     /// What is known of `images`, by digest. Each is named as `REPOSITORY@sha256:…`, or by its digest alone.
     ///
     /// # Errors
@@ -76,6 +101,13 @@ impl Ledger {
 }
 
 impl Writes {
+    /// Remembers where an image was brought to. The latest execution counts.
+    pub fn image_in(mut self, digest: &str, place: &ImageIn) -> Self {
+        let key = keys::image_in(digest_of(digest), &place.environment, &place.region);
+        self.state.push(Write::Put(key, item_of(place), Expect::Anything));
+        self
+    }
+
     /// Saves the scans of an image.
     pub fn image_scans(mut self, digest: &str, scans: &Loaded<Scans>, now: Timestamp) -> Self {
         let item = expiring(item_of(&scans.value), now + IMAGES_KEPT);

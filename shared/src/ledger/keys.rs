@@ -5,7 +5,9 @@ use crate::domain::approval::{ApprovalId, LinkHash};
 use crate::domain::authors::RecordedPush;
 use crate::domain::change::{DeliveryId, Sha};
 use crate::domain::execution::{ExecutionId, Target};
+use crate::domain::incident::IncidentId;
 use crate::domain::intake::hash_of;
+use crate::domain::rollback::RollbackId;
 use jiff::Timestamp;
 
 pub(super) fn delivery(id: &DeliveryId) -> Key {
@@ -120,13 +122,94 @@ pub(super) fn freeze(environment: &str) -> Key {
     Key::new(FREEZES, environment)
 }
 
+/// The partition that lists the freezes that people have put on, by environment.
+pub(super) const FREEZES_BY_HAND: &str = "freezes by hand";
+
+pub(super) fn freeze_by_hand(environment: &str) -> Key {
+    Key::new(FREEZES_BY_HAND, environment)
+}
+
+pub(super) fn incident(id: &IncidentId) -> Key {
+    Key::new(format!("incident#{id}"), "incident")
+}
+
+/// The partitions that list an incident, each by time.
+pub(super) enum IncidentListing<'a> {
+    Day(&'a str),
+    Environment(&'a str),
+}
+
+impl IncidentListing<'_> {
+    pub(super) fn partition(&self) -> String {
+        match self {
+            Self::Day(day) => format!("incidents#day#{day}"),
+            Self::Environment(name) => format!("incidents#environment#{name}"),
+        }
+    }
+}
+
+/// An alarm's name may hold anything: its hash stands for it.
+pub(super) fn alarm(region: &str, name: &str) -> Key {
+    Key::new(format!("alarm#{region}#{}", hash_of(&name)), "alarm")
+}
+
+pub(super) fn rollback(id: &RollbackId) -> Key {
+    Key::new(format!("rollback#{id}"), "rollback")
+}
+
+/// The partition that lists the rollbacks of an environment.
+pub(super) fn rollbacks_of(environment: &str) -> String {
+    format!("rollbacks#environment#{environment}")
+}
+
+/// The partition that lists the rollbacks that have not ended.
+pub(super) const OPEN_ROLLBACKS: &str = "rollbacks#open";
+
+pub(super) fn open_rollback(id: &RollbackId) -> Key {
+    Key::new(OPEN_ROLLBACKS, id.as_str())
+}
+
+/// The partition that lists what is held, by environment.
+pub(super) const HOLDS: &str = "holds";
+
+pub(super) fn hold(environment: &str) -> Key {
+    Key::new(HOLDS, environment)
+}
+
+pub(super) fn notices(environment: &str) -> Key {
+    Key::new(format!("notices#{environment}"), "notices")
+}
+
+/// That an image runs, or ran, in a region of an environment.
+pub(super) fn image_in(digest: &str, environment: &str, region: &str) -> Key {
+    Key::new(images_in(digest), format!("{environment}#{region}"))
+}
+
+/// The partition that lists where an image was brought to.
+pub(super) fn images_in(digest: &str) -> String {
+    format!("image in#{digest}")
+}
+
 /// That an execution is part of a rollback.
 pub(super) fn rollback_with(execution: &ExecutionId) -> Key {
     Key::new(format!("execution#{execution}"), "rollback")
 }
 
+/// The partition of the commits that an environment keeps out, or kept out before.
+pub(super) fn quarantines(environment: &str) -> String {
+    format!("quarantine#{environment}")
+}
+
+pub(super) fn quarantine(environment: &str, sha: &Sha) -> Key {
+    Key::new(quarantines(environment), sha.as_str())
+}
+
 pub(super) fn environment(name: &str, region: &str) -> Key {
     Key::new(format!("environment#{name}"), format!("region#{region}"))
+}
+
+pub(super) fn readiness(name: &str, region: &str) -> Key {
+    Key::new(format!("environment#{name}"), format!("ready#{region}"))
 }
 
 /// The partition of all that is known of an image.

@@ -20,6 +20,9 @@ const NAMES_PER_PART: usize = 500;
 /// How many frozen environments one part lists. With fifty windows and twenty deploys one weighs 30 KB.
 const FREEZES_PER_PART: usize = 10;
 
+/// How many watched environments one part lists. With its patterns one weighs 4 KB at most.
+const WATCHED_PER_PART: usize = 50;
+
 /// What stands in a push's name between its version and its hash.
 pub(super) const PUSH_SEPARATOR: char = '#';
 
@@ -27,6 +30,8 @@ pub(super) const PUSH_SEPARATOR: char = '#';
 pub(super) const TARGETS: &str = "targets";
 /// The list of the environments that are frozen at times and ask nobody.
 pub(super) const FREEZES: &str = "freezes";
+/// The list of the environments that a signal may turn back.
+pub(super) const WATCHED: &str = "watched";
 /// The list of everybody who is in a group.
 pub(super) const PEOPLE: &str = "people";
 
@@ -68,6 +73,7 @@ pub(super) struct Parts {
     pub(super) targets: usize,
     pub(super) freezes: usize,
     pub(super) people: usize,
+    pub(super) watched: usize,
 }
 
 impl LiveConfiguration {
@@ -97,11 +103,12 @@ impl Publication<'_> {
         let targets = list_parts(TARGETS, NAMES_PER_PART, targets);
         let freezes = list_parts(FREEZES, FREEZES_PER_PART, config.frozen());
         let people = list_parts(PEOPLE, NAMES_PER_PART, config.people());
-        let counts = [&pieces, &targets, &freezes, &people].map(Vec::len);
+        let watched = list_parts(WATCHED, WATCHED_PER_PART, config.watched());
+        let counts = [&pieces, &targets, &freezes, &people, &watched].map(Vec::len);
         let all = pieces.into_iter().chain(repositories).chain(environments).chain(pipelines);
-        let all = all.chain(targets).chain(freezes).chain(people).collect();
-        let [pieces, targets, freezes, people] = counts;
-        Parts { all, pieces, targets, freezes, people }
+        let all = all.chain(targets).chain(freezes).chain(people).chain(watched).collect();
+        let [pieces, targets, freezes, people, watched] = counts;
+        Parts { all, pieces, targets, freezes, people, watched }
     }
 }
 
@@ -180,7 +187,8 @@ mod tests {
             let item = Item::from_iter([("text".to_owned(), "x".repeat(bytes).into())]);
             ("part".to_owned(), item)
         };
-        let chunks_of = |all: Vec<(String, Item)>| Parts { all, pieces: 0, targets: 0, freezes: 0, people: 0 }.chunks();
+        let chunks_of =
+            |all: Vec<(String, Item)>| Parts { all, pieces: 0, targets: 0, freezes: 0, people: 0, watched: 0 }.chunks();
         let chunks = chunks_of((0..120).map(|_| part(10)).collect());
         assert_eq!(chunks.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50, 20], "by number");
         let chunks = chunks_of((0..20).map(|_| part(300_000)).collect());
