@@ -11,6 +11,8 @@ pub mod aws;
 pub mod config;
 pub mod domain;
 pub mod github;
+#[cfg(all(feature = "alarms", feature = "deployments", feature = "mail"))]
+pub mod guarding;
 #[cfg(feature = "ledger")]
 pub mod landing;
 #[cfg(feature = "ledger")]
@@ -18,7 +20,11 @@ pub mod ledger;
 pub mod random;
 #[cfg(feature = "targets")]
 pub mod recording;
+#[cfg(all(feature = "deployments", feature = "mail"))]
+pub mod rolling;
 #[cfg(feature = "targets")]
 pub mod run;
 pub mod settings;
 pub mod telemetry;
+#[cfg(all(feature = "targets", feature = "mail"))]
+pub mod telling;
