@@ -35,6 +35,17 @@ pub struct Function {
 #[error("{0}")]
 pub struct Unknown(pub String);
 
+/// The handler of the function in a crate: `handle` of that crate, with what an invocation has, as its `main` calls it.
+macro_rules! laid_down {
+    ($fleet:expr, $function:expr, $from:ident, |$app:ident, $event:ident, $invocation:ident| $answer:expr) => {{
+        use $from::{App, Settings, handle};
+        let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
+        $fleet.laid_down($function, Settings::read, start, |$app, $event, $invocation| {
+            boxed(async move { write(&$answer) })
+        })?
+    }};
+}
+
 /// Decides, for each invocation of a function, whether and when it is killed.
 pub type Reaper = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
 
@@ -83,6 +94,7 @@ impl Fleet {
     /// [`Unknown`].
     pub fn handler(&self, function: &Function) -> Result<Handler, Unknown> {
         Ok(match function.binary.as_str() {
+            // The only one that reads a secret before it answers, so the only one whose start can fail.
             "webhook" => {
                 use pointsman_webhook::{App, Settings, handle};
                 let start = |config, settings| boxed(async { App::start(config, settings).await.map_err(text) });
@@ -90,41 +102,27 @@ impl Fleet {
                     boxed(async move { write(&handle(&app, &read(event)?, &invocation.request_id).await) })
                 })?
             }
-            "dispatch" => {
-                use pointsman_dispatch::{App, Settings, handle};
-                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
-                self.laid_down(function, Settings::read, start, |app, event, invocation| {
-                    boxed(async move { write(&handle(&app, &read(event)?, invocation.deadline).await) })
-                })?
-            }
-            "record" => {
-                use pointsman_record::{App, Settings, handle};
-                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
-                self.laid_down(function, Settings::read, start, |app, event, _| {
-                    boxed(async move { write(&handle(&app, &read(event)?).await.map_err(text)?) })
-                })?
-            }
-            "gate" => {
-                use pointsman_gate::{App, Settings, handle};
-                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
-                self.laid_down(function, Settings::read, start, |app, event, _| {
-                    boxed(async move { write(&handle(&app, &event).await.map_err(text)?) })
-                })?
-            }
-            "approve" => {
-                use pointsman_approve::{App, Settings, handle};
-                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
-                self.laid_down(function, Settings::read, start, |app, event, _| {
-                    boxed(async move { write(&handle(&app, &read(event)?).await) })
-                })?
-            }
-            "sweep" => {
-                use pointsman_sweep::{App, Settings, handle};
-                let start = |config, settings| boxed(async { Ok(App::start(config, settings).await) });
-                self.laid_down(function, Settings::read, start, |app, _, invocation| {
-                    boxed(async move { write(&handle(&app, invocation.deadline).await.map_err(text)?) })
-                })?
-            }
+            "dispatch" => laid_down!(self, function, pointsman_dispatch, |app, event, invocation| {
+                handle(&app, &read(event)?, invocation.deadline).await
+            }),
+            "record" => laid_down!(self, function, pointsman_record, |app, event, _invocation| {
+                handle(&app, &read(event)?).await.map_err(text)?
+            }),
+            "gate" => laid_down!(self, function, pointsman_gate, |app, event, _invocation| {
+                handle(&app, &event).await.map_err(text)?
+            }),
+            "approve" => laid_down!(self, function, pointsman_approve, |app, event, _invocation| {
+                handle(&app, &read(event)?).await
+            }),
+            "guard" => laid_down!(self, function, pointsman_guard, |app, event, invocation| {
+                handle(&app, &event, invocation.deadline).await.map_err(text)?
+            }),
+            "rollback" => laid_down!(self, function, pointsman_rollback, |app, event, _invocation| {
+                handle(&app, &read(event)?).await.map_err(text)?
+            }),
+            "sweep" => laid_down!(self, function, pointsman_sweep, |app, _event, invocation| {
+                handle(&app, invocation.deadline).await.map_err(text)?
+            }),
             other => return Err(Unknown(format!("there is no function {other}"))),
         })
     }

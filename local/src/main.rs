@@ -56,6 +56,9 @@ enum PaceName {
     Real,
 }
 
+/// Who is mailed about incidents: whoever runs this reads it on the terminal.
+const ON_CALL: &str = "on-call@example.com";
+
 #[tokio::main(flavor = "current_thread")]
 #[allow(clippy::disallowed_methods, reason = "main reads the environment")]
 async fn main() -> ExitCode {
@@ -77,7 +80,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let aws_listener = listen(arguments.aws_port).await?;
     let resume_from = data.as_ref().and_then(Data::last);
     let base_url = format!("http://{}", listener.local_addr()?);
-    let options = Options { resume_from, base_url, ..options(&arguments)? };
+    let incidents_email = ON_CALL.to_owned();
+    let options = Options { resume_from, base_url, incidents_email, ..options(&arguments)? };
     let local = Local::start(Clock::real(), options).await?;
     greet(&local, listener.local_addr()?, aws_listener.local_addr()?);
     // Whoever reads the output may have gone: that is no reason to stop.

@@ -12,6 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a declared variable holds when nobody sets it: CodePipeline takes no empty default.
 const UNSET: &str = "unset";
 
+/// Tells CodePipeline which image it made.
+const BUILDSPEC: &str = "\
+version: 0.2
+env:
+  exported-variables: [IMAGE_DIGEST]
+phases:
+  build:
+    commands:
+      - make image
+";
+
 /// Makes every pipeline and project that `config` names, except the pipelines in `given`. One that is there already,
 /// from a save, stays as it is. Approvals tell `topic`, an ARN, where the pipeline is in its region.
 ///
@@ -65,7 +76,7 @@ pub fn lay_down(aws: &Aws, region: &str, declaration: Value, tags: Value) -> Res
 fn make_project(aws: &Aws, region: &str, name: &str) -> Result<(), Failure> {
     let project = json!({
         "name": name,
-        "source": { "type": "NO_SOURCE", "buildspec": "version: 0.2\nphases:\n  build:\n    commands:\n      - make image\n" },
+        "source": { "type": "NO_SOURCE", "buildspec": BUILDSPEC },
         "artifacts": { "type": "NO_ARTIFACTS" },
         "environment": {
             "type": "LINUX_CONTAINER", "image": "aws/codebuild/amazonlinux2-x86_64-standard:5.0",

@@ -11,8 +11,9 @@ use crate::wiring::{Wired, WiringError, lay_down};
 use pointsman::approvers::{self, SyncOptions};
 use pointsman::aws::CallError;
 use pointsman::aws::sns::Topics;
-use pointsman::config::{self, Problem};
+use pointsman::config::{self, Config, Problem};
 use pointsman::domain::approver::people;
+use pointsman::domain::route::Target;
 use pointsman::ledger::{Ledger, LedgerError, Publication};
 use pointsman::random::Random;
 use serde_json::Value;
@@ -21,6 +22,8 @@ use std::path::PathBuf;
 
 /// The wiring, as it is deployed.
 pub const TEMPLATE: &str = include_str!("../../template.yaml");
+/// What is deployed in each other region.
+pub const REGIONAL: &str = include_str!("../../regional/template.yaml");
 /// The configuration that runs when none is named.
 pub const DEFAULT_CONFIG: &str = include_str!("../../examples/shop/pointsman.toml");
 /// The webhook secret when none is given.
@@ -29,6 +32,8 @@ pub const DEFAULT_SECRET: &str = "local-webhook-secret";
 pub const DEFAULT_BASE_URL: &str = "http://127.0.0.1:3000";
 /// The stack's name: tables and queues are named after it.
 pub const STACK: &str = "pointsman";
+/// The name of the stacks in other regions.
+pub const REGIONAL_STACK: &str = "pointsman-regional";
 /// Where the stack is.
 pub const REGION: &str = "us-east-1";
 
@@ -44,6 +49,8 @@ pub struct Options {
     pub random: Option<Random>,
     /// Where the service's own HTTP routes are, without a slash at the end: the template's parameter `BaseUrl`.
     pub base_url: String,
+    /// Who is mailed about incidents, or empty: the template's parameter `IncidentsEmail`.
+    pub incidents_email: String,
     /// The webhook secret.
     pub secret: String,
     /// The configuration's text; `None` publishes none.
@@ -66,6 +73,7 @@ impl Default for Options {
             seed: 1,
             random: None,
             base_url: DEFAULT_BASE_URL.to_owned(),
+            incidents_email: String::new(),
             secret: DEFAULT_SECRET.to_owned(),
             config: Some(DEFAULT_CONFIG.to_owned()),
             config_name: "examples/shop/pointsman.toml".to_owned(),
@@ -140,6 +148,7 @@ impl Local {
         let fleet = Fleet::new(&aws, random, options.reaper);
         let template = Template::read(TEMPLATE, STACK, REGION, ACCOUNT)
             .and_then(|template| template.with_parameter("BaseUrl", &options.base_url))
+            .and_then(|template| template.with_parameter("IncidentsEmail", &options.incidents_email))
             .map_err(WiringError::from)?;
         let wired = lay_down(&aws, &template, &fleet, &|_| secret.clone())?;
         let mut local = Self { aws, fleet, wired, warnings: Vec::new() };
@@ -173,6 +182,9 @@ impl Local {
         let checked = config::parse(text, name, REGION).map_err(|all| StartError::Config(lines(all).join("\n")))?;
         let config = checked.config;
         let topic = self.wired.names.get("ApprovalsAsked").map(|name| format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}"));
+        for region in elsewhere(&config) {
+            self.listen_in(region)?;
+        }
         pipelines::make_named(&self.aws, &config, given, topic.as_deref())
             .map_err(|(name, failure)| StartError::Pipeline { name, failure })?;
         self.warnings = lines(checked.warnings);
@@ -189,6 +201,13 @@ impl Local {
         }
         ledger.publish(before.as_ref(), &publication, self.aws.clock().now()).await?;
         Ok(())
+    }
+
+    /// Has the events of another region forwarded to this one, as `regional/template.yaml` says.
+    fn listen_in(&self, region: &str) -> Result<(), WiringError> {
+        let template =
+            Template::read(REGIONAL, REGIONAL_STACK, region, ACCOUNT)?.with_parameter("HomeRegion", REGION)?;
+        lay_down(&self.aws, &template, &self.fleet, &|_| String::new()).map(drop)
     }
 
     /// A client of the ledger, as an operator has it.
@@ -226,6 +245,17 @@ impl Local {
         }
         Some(answer)
     }
+}
+
+/// The regions that a configuration names beside the stack's own: where versions land, and where something is started.
+fn elsewhere(config: &Config) -> BTreeSet<&str> {
+    let landings = config.environments.values().flat_map(|environment| &environment.deploys);
+    let landings = landings.flat_map(|deploy| [Some(&deploy.region), deploy.pipeline_region.as_ref()]).flatten();
+    let starts = config.routes.iter().filter_map(|route| match &route.target {
+        Target::Pipeline { region, .. } | Target::Build { region, .. } => Some(region),
+        Target::Workflow { .. } => None,
+    });
+    landings.chain(starts).map(String::as_str).filter(|region| *region != REGION).collect()
 }
 
 fn name_of(given: &Value) -> Option<String> {

@@ -168,6 +168,15 @@ impl Template {
         Ok(self)
     }
 
+    /// Whether a resource is made: it is, unless it names a condition that does not hold.
+    ///
+    /// # Errors
+    /// [`TemplateError`] for a condition that is not known.
+    pub(crate) fn is_made(&self, resource: &Resource) -> Result<bool, TemplateError> {
+        let condition = resource.node.get("Condition");
+        condition.map_or(Ok(true), |node| self.condition(node.text()?, node.line))
+    }
+
     /// The region that the stack is in.
     pub fn region(&self) -> &str {
         &self.region
@@ -331,6 +340,7 @@ impl Template {
             ("AWS::SQS::Queue", "QueueName") => physical,
             ("AWS::DynamoDB::Table", "Arn") => self.arn("dynamodb", &format!("table/{physical}")),
             ("AWS::Serverless::Function", "Arn") => self.arn("lambda", &format!("function:{physical}")),
+            ("AWS::Events::EventBus", "Arn") => self.arn("events", &format!("event-bus/{physical}")),
             ("AWS::SNS::Topic", "TopicArn") => self.arn("sns", &physical),
             ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{}:role/{physical}", self.account),
             (kind, attribute) => {
@@ -348,7 +358,7 @@ impl Template {
         let property = match self.resources.get(logical).map(|resource| resource.kind.as_str()) {
             Some("AWS::SQS::Queue") => "QueueName",
             Some("AWS::DynamoDB::Table") => "TableName",
-            Some("AWS::SecretsManager::Secret") => "Name",
+            Some("AWS::SecretsManager::Secret" | "AWS::Events::EventBus" | "AWS::Events::Rule") => "Name",
             Some("AWS::SNS::Topic") => "TopicName",
             Some("AWS::IAM::Role") => "RoleName",
             _ => "FunctionName",
@@ -409,6 +419,10 @@ Resources:
     Type: AWS::SQS::Queue
     Properties: { QueueName: !Sub "${AWS::StackName}-q.fifo" }
   Role: { Type: AWS::IAM::Role }
+  Bus:
+    Type: AWS::Events::EventBus
+    Condition: HasTopic
+    Properties: { Name: !Ref AWS::StackName }
 "#;
 
     fn resolved(yaml: &str) -> Result<Value, TemplateError> {
@@ -425,6 +439,8 @@ Resources:
             ("!Ref Days",                                json!(30),                                             "a parameter's default"),
             ("!Ref Queue",                               json!("https://sqs.us-east-1.amazonaws.com/123456789012/stack-q.fifo"), "a queue is its URL"),
             ("!GetAtt Queue.Arn",                        json!("arn:aws:sqs:us-east-1:123456789012:stack-q.fifo"), "short form"),
+            ("!Ref Bus",                                 json!("stack"),                                        "a bus is its name"),
+            ("!GetAtt Bus.Arn",                          json!("arn:aws:events:us-east-1:123456789012:event-bus/stack"), "or its ARN"),
             ("!GetAtt [Queue, QueueName]",               json!("stack-q.fifo"),                                 "list form"),
             ("{ \"Fn::GetAtt\": [Role, Arn] }",          json!("arn:aws:iam::123456789012:role/stack-Role"),    "long form, and a made-up name"),
             ("!Join [\",\", [!Ref Role, b]]",            json!("stack-Role,b"),                                 "join"),
@@ -444,6 +460,8 @@ Resources:
         let given = template.clone().with_parameter("Topic", "arn").unwrap();
         assert_eq!(given.reference("Topic", 1), Ok(json!("arn")));
         assert_eq!((template.condition("HasTopic", 1), given.condition("HasTopic", 1)), (Ok(false), Ok(true)));
+        let is_made = |template: &Template| template.is_made(&template.resources["Bus"]);
+        assert_eq!((is_made(&template), is_made(&given)), (Ok(false), Ok(true)), "where its condition holds");
         assert_eq!(template.with_parameter("Tpoic", "arn").unwrap_err().message, "no parameter Tpoic");
     }
 
@@ -456,7 +474,7 @@ Resources:
             ("!Sub \"${open\"", "a ${ without its }"),
         ] {
             let error = resolved(yaml).unwrap_err();
-            assert_eq!((error.line, error.message.as_str()), (17, message));
+            assert_eq!((error.line, error.message.as_str()), (21, message));
         }
     }
 }

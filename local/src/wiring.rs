@@ -1,4 +1,4 @@
-//! Lays `template.yaml` down in an account: tables, queues, topics, secrets, functions, and which event reaches which.
+//! Lays a template down in an account: tables, queues, topics, secrets, buses, functions, and which event reaches which.
 //!
 //! Nothing of the wiring is written a second time here. What the template names and this account cannot do is an
 //! error, but for the kinds in [`PASSED_OVER`], which change nothing that could be seen locally.
@@ -21,6 +21,9 @@ const PASSED_OVER: [&str; 6] = [
     "AWS::SQS::QueuePolicy",
     "AWS::Serverless::Api",
 ];
+
+/// Resources that refer to others: they are laid down once those are there.
+const LAID_LATER: [&str; 3] = ["AWS::Events::Rule", "AWS::SNS::Subscription", "AWS::Serverless::Function"];
 
 /// Why a template could not be laid down.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +73,9 @@ pub fn lay_down(
     // First what is referred to, then what refers to it.
     for pass in [Pass::Stores, Pass::Links, Pass::Functions] {
         for (logical, resource) in &template.resources {
+            if !template.is_made(resource)? {
+                continue;
+            }
             let mut one = Laying { aws, template, fleet, wired: &mut wired, logical, resource };
             one.lay(pass, secrets)?;
         }
@@ -100,15 +106,16 @@ impl Laying<'_> {
             (Pass::Stores, "AWS::SQS::Queue") => self.queue(),
             (Pass::Links, "AWS::SQS::Queue") => self.redrive(),
             (Pass::Stores, "AWS::SNS::Topic") => self.topic(),
+            (Pass::Links, "AWS::SNS::Subscription") => self.subscription(),
+            (Pass::Stores, "AWS::Events::EventBus") => self.bus(),
+            (Pass::Links, "AWS::Events::Rule") => self.plain_rule(),
             (Pass::Stores, "AWS::SecretsManager::Secret") => self.secret(&secrets(self.logical)),
             (Pass::Functions, "AWS::Serverless::Function") => self.function(),
-            (Pass::Stores, kind) if !PASSED_OVER.contains(&kind) && kind != "AWS::Serverless::Function" => {
-                Err(TemplateError {
-                    line: self.resource.node.line,
-                    message: format!("the local runner does not know {kind}"),
-                }
-                .into())
+            (Pass::Stores, kind) if !PASSED_OVER.contains(&kind) && !LAID_LATER.contains(&kind) => Err(TemplateError {
+                line: self.resource.node.line,
+                message: format!("the local runner does not know {kind}"),
             }
+            .into()),
             _ => Ok(()),
         }
     }
@@ -184,6 +191,38 @@ impl Laying<'_> {
     fn topic(&mut self) -> Result<(), WiringError> {
         let name = self.name()?;
         self.ask("sns", "CreateTopic", json!({ "Name": name })).map(drop)
+    }
+
+    /// One that is there already is answered with its ARN.
+    fn subscription(&self) -> Result<(), WiringError> {
+        let mut input = Map::new();
+        for property in ["TopicArn", "Protocol", "Endpoint"] {
+            input.insert(property.to_owned(), self.property(property)?.unwrap_or_default());
+        }
+        self.ask("sns", "Subscribe", Value::Object(input)).map(drop)
+    }
+
+    fn bus(&mut self) -> Result<(), WiringError> {
+        let name = self.name()?;
+        if self.is_there("events", "DescribeEventBus", json!({ "Name": name })) {
+            return Ok(());
+        }
+        self.ask("events", "CreateEventBus", json!({ "Name": name })).map(drop)
+    }
+
+    /// A rule that no function has: its targets stand in the template.
+    fn plain_rule(&self) -> Result<(), WiringError> {
+        let mut input = json!({ "Name": self.template.name_of(self.logical)? });
+        for property in ["Description", "EventBusName", "ScheduleExpression", "State"] {
+            if let Some(value) = self.property(property)? {
+                input[property] = value;
+            }
+        }
+        if let Some(pattern) = self.property("EventPattern")? {
+            input["EventPattern"] = pattern.to_string().into();
+        }
+        let targets = self.property("Targets")?.unwrap_or_default();
+        self.put_rule(input, targets)
     }
 
     fn secret(&mut self, text: &str) -> Result<(), WiringError> {
@@ -293,11 +332,11 @@ impl Laying<'_> {
             "SQS" => self.queue_event(function, &properties),
             "EventBridgeRule" => {
                 let pattern = properties["Pattern"].to_string();
-                self.rule(&rule, function, json!({ "Name": rule, "EventPattern": pattern }), &properties)
+                self.rule(function, json!({ "Name": rule, "EventPattern": pattern }), &properties)
             }
             "Schedule" => {
                 let schedule = properties["Schedule"].clone();
-                self.rule(&rule, function, json!({ "Name": rule, "ScheduleExpression": schedule }), &properties)
+                self.rule(function, json!({ "Name": rule, "ScheduleExpression": schedule }), &properties)
             }
             other => {
                 let message = format!("the local runner does not know events of type {other}");
@@ -323,13 +362,24 @@ impl Laying<'_> {
             .map_err(|failure| WiringError::Refused { resource: self.logical.to_owned(), failure })
     }
 
-    fn rule(&self, rule: &str, function: &str, input: Value, properties: &Value) -> Result<(), WiringError> {
-        self.ask("events", "PutRule", input)?;
+    fn rule(&self, function: &str, mut input: Value, properties: &Value) -> Result<(), WiringError> {
+        if let Some(bus) = properties["EventBusName"].as_str() {
+            input["EventBusName"] = bus.into();
+        }
         let arn = crate::aws::lambda::arn(self.template.region(), function);
         let mut target = json!({ "Id": function, "Arn": arn });
         if let Some(queue) = properties["DeadLetterConfig"]["Arn"].as_str() {
             target["DeadLetterConfig"] = json!({ "Arn": queue });
         }
-        self.ask("events", "PutTargets", json!({ "Rule": rule, "Targets": [target] })).map(drop)
+        self.put_rule(input, json!([target]))
+    }
+
+    fn put_rule(&self, input: Value, targets: Value) -> Result<(), WiringError> {
+        let mut aimed = json!({ "Rule": input["Name"], "Targets": targets });
+        if let Some(bus) = input.get("EventBusName") {
+            aimed["EventBusName"] = bus.clone();
+        }
+        self.ask("events", "PutRule", input)?;
+        self.ask("events", "PutTargets", aimed).map(drop)
     }
 }

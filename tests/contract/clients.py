@@ -168,7 +168,7 @@ def ledger(checks, aws, pushed):
 def queues(checks, sqs):
     changes = f"{QUEUE}/pointsman-changes.fifo"
     with checks.check("the queues are there, and the changes were all taken off theirs"):
-        equal(len(sqs.list_queues(QueueNamePrefix="pointsman-")["QueueUrls"]), 3)
+        equal(len(sqs.list_queues(QueueNamePrefix="pointsman-")["QueueUrls"]), 4)
         equal(sqs.get_queue_url(QueueName="pointsman-changes.fifo")["QueueUrl"], changes)
         read = lambda: sqs.get_queue_attributes(QueueUrl=changes, AttributeNames=["All"])["Attributes"]
         counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -205,7 +205,7 @@ def builds(checks, codebuild):
 def wiring(checks, aws):
     with checks.check("the rules are there, and each has a target"):
         rules = aws["events"].list_rules(NamePrefix="pointsman-")["Rules"]
-        equal(len(rules), 8)
+        equal(len(rules), 17)
         for rule in rules:
             (target,) = aws["events"].list_targets_by_rule(Rule=rule["Name"])["Targets"]
             assert target["Arn"].startswith(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"), target

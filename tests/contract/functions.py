@@ -22,7 +22,7 @@ from harness import ACCOUNT, EVENTS, REGION, ROOT, Checks, equal, post, runner, 
 
 # A cold build of the functions is part of the first answer, in seconds.
 BUILD_SECONDS = 1200
-FUNCTIONS = ["webhook", "dispatch", "record", "gate", "approve", "sweep"]
+FUNCTIONS = ["webhook", "dispatch", "record", "gate", "approve", "guard", "rollback", "sweep"]
 SECRET = b"local-webhook-secret"
 DEADLINE = pathlib.Path(__file__).with_name("deadline.py")
 
@@ -38,6 +38,8 @@ def main():
             record(checks, local.client("dynamodb"), local.client("codepipeline"), invoke)
             gate(checks, invoke)
             approve(checks, invoke)
+            guard(checks, invoke)
+            rollback(checks, invoke)
             sweep(checks, invoke)
     checks.end()
 
@@ -52,13 +54,17 @@ def settings(endpoint, queue):
         "AWS_REGION": REGION,
         "POINTSMAN_TABLE": "pointsman",
         "POINTSMAN_AUDIT_TABLE": "pointsman-audit",
-        "POINTSMAN_STARTER_ROLES": "pointsman-DispatchRole,pointsman-SweepRole",
+        "POINTSMAN_STARTER_ROLES": "pointsman-DispatchRole,pointsman-SweepRole,pointsman-RollbackRole",
         "POINTSMAN_WEBHOOK_SECRET_ID": "pointsman/github-webhook",
         "POINTSMAN_CHANGES_QUEUE_URL": queue,
         "POINTSMAN_BASE_URL": "http://127.0.0.1:3000",
         "POINTSMAN_APPROVER_TOPICS": f"arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-approver-",
         "POINTSMAN_DEAD_LETTERS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/pointsman-changes-dead.fifo",
         "POINTSMAN_APPROVER_TOPICS": f"arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-approver-",
+        "POINTSMAN_BUS": "pointsman",
+        "POINTSMAN_SETTLING_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/pointsman-settling",
+        "POINTSMAN_INCIDENTS_TOPIC": f"arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-incidents",
+        "POINTSMAN_ACCOUNT": ACCOUNT,
     }
 
 
@@ -196,6 +202,28 @@ def approve(checks, invoke):
             "pathParameters": {"link": link}, "body": None, "isBase64Encoded": False}
         status, answer = invoke("approve", event)
         equal((status, answer["statusCode"]), (200, 404), answer)
+
+
+def guard(checks, invoke):
+    for name in ["cloudwatch-alarm", "cloudwatch-alarm-composite", "inspector-finding", "devops-guru-insight", "guardduty-finding"]:
+        with checks.check(f"guard takes {name}"):
+            equal(invoke("guard", json.loads((EVENTS / f"{name}.json").read_text())), (200, None))
+    with checks.check("guard answers a batch of what has settled as a batch"):
+        status, answer = invoke("guard", sqs_event("{}"))
+        equal(status, 200, answer)
+        assert isinstance(answer["batchItemFailures"], list), answer
+
+
+def rollback(checks, invoke):
+    request = {
+        "version": "0", "id": str(uuid.uuid4()), "detail-type": "Rollback Requested", "source": "pointsman", "account": ACCOUNT,
+        "time": "2026-03-02T15:01:13Z", "region": REGION, "resources": [], "detail": {"incident": "in-00000000000000000000"},
+    }
+    samples = [("a request of an incident that is not known", request)]
+    samples += [(name, json.loads((EVENTS / f"{name}.json").read_text())) for name in ["codedeploy-deployment", "ecs-deployment"]]
+    for name, event in samples:
+        with checks.check(f"rollback takes {name}"):
+            equal(invoke("rollback", event), (200, None))
 
 
 def sweep(checks, invoke):

@@ -14,7 +14,7 @@ use clap::ValueEnum;
 /// Which part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// cfn-lint on template.yaml
+    /// cfn-lint on template.yaml and regional/template.yaml
     CfnLint,
     /// `sam validate --lint`
     Sam,

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every function, by the name of its program.
-const FUNCTIONS: [&str; 6] = ["webhook", "dispatch", "record", "gate", "approve", "sweep"];
+const FUNCTIONS: [&str; 8] = ["webhook", "dispatch", "record", "gate", "approve", "guard", "rollback", "sweep"];
 
 /// Lambda's bound on a zip that is uploaded directly, in bytes.
 const ZIP_BYTES_MAX: u64 = 50 * 1024 * 1024;

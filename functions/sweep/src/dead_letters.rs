@@ -57,6 +57,7 @@ async fn write_down(app: &App, change: &Change) -> Result<(), RunError> {
                 change: change.for_record(),
                 configuration: None,
                 plan: Vec::new(),
+                left_out: Vec::new(),
                 is_dead: true,
                 created_at: now,
                 updated_at: now,

@@ -1,6 +1,6 @@
 //! Whatever is due: each thing gets its turn, the longest due first, and a failure of one keeps no other from it.
 
-use crate::{App, Summary, approvals, executions, has_time};
+use crate::{App, Summary, approvals, executions, has_time, incidents, notices, rollbacks};
 use jiff::Timestamp;
 use pointsman::ledger::Due;
 use pointsman::run::RunError;
@@ -19,6 +19,9 @@ pub(crate) async fn look_after(app: &App, deadline: Timestamp, summary: &mut Sum
         let outcome = match &due {
             Due::Execution(id) => executions::look_after(app, id, summary).await,
             Due::Approval(id) => approvals::look_after(app, id, summary).await,
+            Due::Incident(id) => incidents::look_after(app, id, summary).await,
+            Due::Rollback(id) => rollbacks::look_after(app, id, summary).await,
+            Due::Notices(environment) => notices::look_after(app, environment, summary).await,
         };
         if let Err(error) = outcome {
             tracing::error!(?due, %error, "could not be looked after");
@@ -35,6 +38,9 @@ async fn postpone(app: &App, due: &Due) {
     let postponed = match due {
         Due::Execution(id) => executions::postpone(&app.engine, id, now).await,
         Due::Approval(id) => approvals::postpone(&app.engine, id, now).await,
+        Due::Incident(id) => incidents::postpone(&app.engine, id, now).await,
+        Due::Rollback(id) => rollbacks::postpone(&app.engine, id, now).await,
+        Due::Notices(environment) => notices::postpone(&app.engine, environment, now).await,
     };
     if let Err(error) = postponed {
         tracing::warn!(?due, %error, "could not be postponed");

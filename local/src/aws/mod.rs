@@ -13,6 +13,7 @@ pub mod dynamodb;
 pub mod ecr;
 pub mod ecs;
 pub mod eventbridge;
+mod kept;
 pub mod lambda;
 mod saved;
 pub mod secretsmanager;
@@ -20,6 +21,8 @@ pub mod sns;
 pub mod sqs;
 pub mod sts;
 pub mod wire;
+
+pub use kept::KeptCall;
 
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -176,6 +179,8 @@ struct Inner {
     behaviour: Behaviour,
     random: Mutex<fastrand::Rng>,
     faults: Faults,
+    meter: wire::Meter,
+    kept: kept::Kept,
     changed: tokio::sync::Notify,
     changes: AtomicU64,
     dynamodb: dynamodb::DynamoDb,
@@ -210,6 +215,8 @@ impl Aws {
             behaviour,
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             faults,
+            meter: wire::Meter::default(),
+            kept: kept::Kept::default(),
             changed: tokio::sync::Notify::new(),
             changes: AtomicU64::new(0),
             dynamodb: dynamodb::DynamoDb::new(clock)?,
@@ -241,6 +248,21 @@ impl Aws {
     /// Where things go wrong on request.
     pub fn faults(&self) -> &Faults {
         &self.0.faults
+    }
+
+    /// What counts the calls that come over the wire.
+    pub fn meter(&self) -> &wire::Meter {
+        &self.0.meter
+    }
+
+    /// Keeps every call of these operations from now on, whatever their service. DynamoDB's are never kept.
+    pub fn keep_calls(&self, operations: &[&str]) {
+        self.0.kept.keep(operations);
+    }
+
+    /// The calls that were kept, in their order.
+    pub fn kept_calls(&self) -> Vec<KeptCall> {
+        self.0.kept.all()
     }
 
     /// The queues.
@@ -317,6 +339,7 @@ impl Aws {
             Some(found) => found.call(self, call),
             None => Err(Failure::not_emulated(service, &call.operation)),
         };
+        self.0.kept.note(call, &answer);
         self.poke();
         answer
     }

@@ -42,7 +42,9 @@ def buses(checks, client):
         equal((listed["Name"], listed["Description"]), (NAME, "ours"))
         first = client.list_event_buses(Limit=1)
         rest = client.list_event_buses(NextToken=first["NextToken"])
-        equal([each["Name"] for each in (*first["EventBuses"], *rest["EventBuses"])], [NAME, "default"])
+        # Pointsman's own bus is there too, where it runs.
+        names = [each["Name"] for each in (*first["EventBuses"], *rest["EventBuses"])]
+        equal([name for name in names if name != "pointsman"], [NAME, "default"])
 
 
 def rules(checks, client):

@@ -22,7 +22,7 @@ pub(super) fn run(part: Part, environments: &[Environment]) -> Result<(), Failur
         return Err(Failure::Rule("a part without an environment".to_owned()));
     };
     match part {
-        Part::CfnLint => step("cfn-lint", first.program("cfn-lint").arg("template.yaml")),
+        Part::CfnLint => step("cfn-lint", first.program("cfn-lint").args(["template.yaml", "regional/template.yaml"])),
         Part::Sam => step("sam validate", as_nobody(first.program("sam").args(["validate", "--lint"]))),
         Part::Boto3 => {
             script("boto3 against cargo local", first, "contract/clients.py", |_| {})?;

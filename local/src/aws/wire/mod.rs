@@ -8,11 +8,13 @@ mod cbor;
 mod connector;
 mod errors;
 mod members;
+mod meter;
 mod protocol;
 mod query;
 mod server;
 
 pub use connector::{Wire, credentials_for};
+pub use meter::{Counted, Meter};
 pub(crate) use protocol::ANONYMOUS;
 pub use server::router;
 
@@ -44,6 +46,15 @@ async fn handle(aws: &Aws, mut parcel: Parcel) -> Outcome {
         Ok(target) => target,
         Err(failure) => return Outcome::Answered(Reply::unrouted(&parcel, &failure, &request_id)),
     };
+    let takes = aws.meter().count(|| Counted {
+        at: aws.clock().now(),
+        caller: target.caller.clone(),
+        service: target.service.clone(),
+        operation: target.operation.clone(),
+    });
+    if !takes.is_zero() {
+        tokio::time::sleep(takes).await;
+    }
     let fault = aws.faults().for_call(&target.service, &target.operation);
     if let Some(fault) = &fault {
         tracing::debug!(service = target.service, operation = target.operation, ?fault, "a fault strikes");
