@@ -3,7 +3,10 @@
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::session::Surroundings;
-use crate::{approvals, approvers, audit, completions, config, deliveries, executions, explain, send, start};
+use crate::{
+    approvals, approvers, audit, completions, config, deliveries, environments, executions, explain, freeze, hold,
+    incidents, quarantine, rollback, send, start,
+};
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -13,6 +16,8 @@ Examples:
   pointsman --local deliveries list
   pointsman executions show ex-0123456789abcdef0123
   pointsman approvals list --open
+  pointsman environments list
+  pointsman incidents list --open
   pointsman config plan pointsman.toml
   pointsman explain --delivery 72d3162e-cc78-11e3-81ab-4c9367dc0958
 
@@ -20,7 +25,7 @@ Exit codes:
   0  done
   1  failed or refused
   2  the command line is wrong
-  3  there is no such delivery, execution, approval, route, approver or configuration
+  3  there is no such delivery, execution, approval, incident, environment, region, route, approver or configuration
 
 With --json every command prints one JSON document; a list is an array of what show shows.";
 
@@ -74,6 +79,10 @@ pub(crate) struct Globals {
     #[arg(long, global = true, env = "POINTSMAN_APPROVER_TOPICS", value_name = "PREFIX")]
     #[arg(default_value = "pointsman-approver-", hide_env_values = true)]
     pub(crate) approver_topics: String,
+    /// The bus that wakes `rollback`
+    #[arg(long, global = true, env = "POINTSMAN_BUS", value_name = "NAME", default_value = "pointsman")]
+    #[arg(hide_env_values = true)]
+    pub(crate) bus: String,
     /// Show times as they are (UTC) instead of how long ago they were
     #[arg(long, global = true, env = "POINTSMAN_ABSOLUTE", hide_env_values = true)]
     #[arg(action = ArgAction::SetTrue, value_parser = FalseyValueParser::new())]
@@ -83,6 +92,39 @@ pub(crate) struct Globals {
 /// A region as it is written: it ends up in hints that people paste.
 pub(crate) fn region(typed: &str) -> Result<String, String> {
     if pointsman::config::is_region(typed) { Ok(typed.to_owned()) } else { Err("write it like eu-west-2".to_owned()) }
+}
+
+/// How long a reason may be, in characters. It stands in records, on pages and in mails.
+const REASON_CHARACTERS_MAX: usize = 500;
+
+/// Why something is done: not empty, and not a whole story.
+pub(crate) fn reason(typed: &str) -> Result<String, String> {
+    let reason = typed.trim();
+    match reason.chars().count() {
+        0 => Err("say why".to_owned()),
+        1..=REASON_CHARACTERS_MAX => Ok(reason.to_owned()),
+        _ => Err(format!("say it in {REASON_CHARACTERS_MAX} characters")),
+    }
+}
+
+/// A region of an environment. Where this is taken, `--region` is not the stack's.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Within {
+    /// Only in this region of the environment
+    #[arg(id = "within", long = "region", value_name = "REGION", value_parser = region)]
+    within: Option<String>,
+    // By its id it takes the place of the global option, and hands its value on to it.
+    /// The AWS region of Pointsman's stack, as --region before the command
+    #[arg(id = "region", long = "stack-region", value_name = "REGION", value_parser = region)]
+    #[arg(help_heading = "Global options")]
+    _stack: Option<String>,
+}
+
+impl Within {
+    /// The region, where one is named.
+    pub(crate) fn region(&self) -> Option<&str> {
+        self.within.as_deref()
+    }
 }
 
 impl Globals {
@@ -121,6 +163,17 @@ enum Command {
     #[command(subcommand)]
     Approvers(approvers::Command),
     #[command(subcommand)]
+    Environments(environments::Command),
+    #[command(subcommand)]
+    Incidents(incidents::Command),
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    Rollback(rollback::Args),
+    Hold(hold::HoldArgs),
+    Release(hold::ReleaseArgs),
+    Freeze(freeze::FreezeArgs),
+    Thaw(freeze::ThawArgs),
+    #[command(subcommand)]
     Audit(audit::Command),
     Completions(completions::Args),
 }
@@ -138,6 +191,14 @@ impl Cli {
             Command::Explain(args) => explain::run(args, globals, around).await,
             Command::Approvals(command) => approvals::run(command, globals, around).await,
             Command::Approvers(command) => approvers::run(command, globals, around).await,
+            Command::Environments(command) => environments::run(command, globals, around).await,
+            Command::Incidents(command) => incidents::run(command, globals, around).await,
+            Command::Quarantine(command) => quarantine::run(command, globals, around).await,
+            Command::Rollback(args) => rollback::run(args, globals, around).await,
+            Command::Hold(args) => hold::hold(args, globals, around).await,
+            Command::Release(args) => hold::release(args, globals, around).await,
+            Command::Freeze(args) => freeze::freeze(args, globals, around).await,
+            Command::Thaw(args) => freeze::thaw(args, globals, around).await,
             Command::Audit(command) => audit::run(command, globals, around).await,
             Command::Completions(args) => completions::run(args),
         }
@@ -162,6 +223,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_region_behind_rollback_and_hold_is_the_environments() {
+        type Case<'a> = (&'a [&'a str], Option<&'a str>, Option<&'a str>, &'a str);
+        #[rustfmt::skip]
+        let cases: [Case<'_>; 4] = [
+            // behind the tool's name                                                        stack's              environment's        why
+            (&["hold", "web", "--reason", "r", "--region", "eu-west-2"],                      None,                Some("eu-west-2"),   "behind it"),
+            (&["--region", "us-east-1", "hold", "web", "--reason", "r", "--region", "eu-west-2"], Some("us-east-1"), Some("eu-west-2"), "both"),
+            (&["hold", "web", "--reason", "r", "--stack-region", "us-east-1"],                Some("us-east-1"),   None,                "behind it by another name"),
+            (&["release", "web", "--reason", "r", "--region", "us-east-1"],                   Some("us-east-1"),   None,                "elsewhere it is the stack's"),
+        ];
+        for (typed, stack, within, why) in cases {
+            let parsed = Cli::try_parse_from([&["pointsman"], typed].concat()).unwrap();
+            assert_eq!(parsed.globals.region.as_deref(), stack, "{why}");
+            let Command::Hold(hold) = parsed.command else { continue };
+            assert_eq!(hold.region(), within, "{why}");
+        }
     }
 
     #[test]

@@ -8,12 +8,15 @@ use crate::text::{Style, cell, plain};
 use jiff::Timestamp;
 use pointsman::domain::audit::{Entry, verify};
 use pointsman::domain::execution::ExecutionId;
-use pointsman::ledger::{AUDIT_ENTRIES_MAX, CONFIGURATION_SUBJECT, Filter, Ledger, execution_subject};
+use pointsman::domain::incident::IncidentId;
+use pointsman::ledger::{
+    AUDIT_ENTRIES_MAX, CONFIGURATION_SUBJECT, Filter, Ledger, environment_subject, execution_subject, incident_subject,
+};
 use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-/// How many executions `--all` walks. At the bound it says that there may be more.
+/// How many executions, and how many incidents, `--all` walks. At the bound it says that there may be more.
 const EXECUTIONS_MAX: usize = 100_000;
 /// How many chains are walked at once.
 const CHAINS_AT_ONCE: usize = 16;
@@ -31,6 +34,7 @@ is: compare with a locked copy for that. Exit code 1: a chain does not hold.";
 const SHOW_EXAMPLES: &str = "\
 Examples:
   pointsman audit show ex-0123456789abcdef0123
+  pointsman audit show web-production
   pointsman --absolute audit show configuration";
 
 /// Walk the audit log, or show it
@@ -39,10 +43,10 @@ pub(crate) enum Command {
     /// Walk the chains of the audit log and say whether they hold
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
-    /// Show everything that was written down about an execution, or about the configuration
+    /// Show everything that was written down about an execution, an incident, an environment, or the configuration
     #[command(after_help = SHOW_EXAMPLES)]
     Show {
-        /// `ex-…`, or `configuration`
+        /// `ex-…`, `in-…`, an environment, or `configuration`
         subject: String,
     },
 }
@@ -57,7 +61,8 @@ pub(crate) struct VerifyArgs {
     /// That of the configuration
     #[arg(long)]
     configuration: bool,
-    /// Those of every execution of the last 90 days, and of the configuration; the default
+    /// Those of every execution and every incident of the last 90 days, of every environment, and of the configuration;
+    /// the default
     #[arg(long)]
     all: bool,
 }
@@ -91,9 +96,13 @@ async fn walk(args: &VerifyArgs, session: &Session, style: &Style) -> Result<Rep
     } else if args.configuration {
         vec![CONFIGURATION_SUBJECT.to_owned()]
     } else {
-        let executions = session.ledger.latest_executions(Filter::default(), session.now(), EXECUTIONS_MAX).await?;
-        is_cut_off = executions.len() >= EXECUTIONS_MAX;
+        let (ledger, now) = (&session.ledger, session.now());
+        let executions = ledger.latest_executions(Filter::default(), now, EXECUTIONS_MAX).await?;
+        let incidents = ledger.latest_incidents(None, now, EXECUTIONS_MAX).await?;
+        is_cut_off = executions.len() >= EXECUTIONS_MAX || incidents.len() >= EXECUTIONS_MAX;
         let mut subjects: Vec<String> = executions.iter().map(|execution| execution_subject(&execution.id)).collect();
+        subjects.extend(incidents.iter().map(|incident| incident_subject(&incident.id)));
+        subjects.extend(environments(session).await?.iter().map(|name| environment_subject(name)));
         subjects.push(CONFIGURATION_SUBJECT.to_owned());
         subjects
     };
@@ -103,9 +112,18 @@ async fn walk(args: &VerifyArgs, session: &Session, style: &Style) -> Result<Rep
     let json = json!({ "holds": holds, "chains": chains, "is_cut_off": is_cut_off });
     let mut report = Report::new(text(&chains, style), &json).ok_if(holds);
     if is_cut_off {
-        report = report.note(format!("only the latest {EXECUTIONS_MAX} executions were walked"));
+        report = report.note(format!("only the latest {EXECUTIONS_MAX} executions and incidents were walked"));
     }
     Ok(report)
+}
+
+/// The environments that are configured now, as far as that can be read here.
+async fn environments(session: &Session) -> Result<Vec<String>, Failure> {
+    match session.configuration().await {
+        Ok(config) => Ok(config.environments.into_keys().collect()),
+        Err(Failure::NotFound(_) | Failure::Refused(_)) => Ok(Vec::new()),
+        Err(other @ (Failure::Usage(_) | Failure::Run(_) | Failure::Call(_))) => Err(other),
+    }
 }
 
 /// The id of an execution that exists: a chain of nothing would hold.
@@ -134,7 +152,11 @@ async fn walk_all(ledger: &Ledger, subjects: Vec<String>, has_live: bool) -> Res
         match walking.join_next().await {
             None => break,
             Some(Ok((index, subject, chain))) => {
-                let must_exist = subject != CONFIGURATION_SUBJECT || has_live;
+                // What nobody did anything to has no chain.
+                let must_exist = match subject.split_once('#') {
+                    Some((kind, _)) => kind != "environment",
+                    None => has_live,
+                };
                 views.push((index, chain_view(subject, &chain?, must_exist)));
             }
             Some(Err(error)) => return Err(Failure::Refused(format!("walking stopped: {error}"))),
@@ -144,7 +166,7 @@ async fn walk_all(ledger: &Ledger, subjects: Vec<String>, has_live: bool) -> Res
     Ok(views.into_iter().map(|(_, view)| view).collect())
 }
 
-/// What a chain shows. Every execution's record is made together with its first entry, so an empty chain is a
+/// What a chain shows. Every execution's and every incident's record is made together with its first entry, so an empty chain is a
 /// missing one.
 fn chain_view(subject: String, chain: &[Entry], must_exist: bool) -> ChainView {
     let problem = match verify(chain) {
@@ -198,8 +220,12 @@ async fn show(typed: &str, session: &Session, style: &Style) -> Result<Report, F
 fn subject_of(typed: &str) -> String {
     if typed == CONFIGURATION_SUBJECT || typed.contains('#') {
         typed.to_owned()
-    } else {
+    } else if typed.starts_with("in-") {
+        incident_subject(&IncidentId::named(typed))
+    } else if typed.starts_with("ex-") {
         execution_subject(&ExecutionId::named(typed))
+    } else {
+        environment_subject(typed)
     }
 }
 
@@ -292,6 +318,8 @@ mod tests {
             ("configuration",  "configuration"),
             ("ex-1",           "execution#ex-1"),
             ("execution#ex-1", "execution#ex-1"),
+            ("in-1",           "incident#in-1"),
+            ("web-production", "environment#web-production"),
         ];
         for (typed, expected) in cases {
             assert_eq!(subject_of(typed), expected);

@@ -74,6 +74,11 @@ pub(crate) fn finish(outcome: Result<Report, Failure>, globals: &Globals, around
     }
 }
 
+/// Tells on stderr how far something is.
+pub(crate) fn progress(sentence: &str) {
+    complain(&plain(sentence));
+}
+
 /// A text whose hints, written as in `` `pointsman executions list` ``, can be run as they stand.
 fn as_called(text: &str, command: &str) -> String {
     text.replace("`pointsman ", &format!("`{command} "))

@@ -6,14 +6,18 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::Timestamp;
+use pointsman::aws::eventbridge::Bus;
 use pointsman::aws::sns::Topics;
 use pointsman::aws::sqs::Queue;
 use pointsman::aws::sts;
 use pointsman::aws::targets::Targets;
 use pointsman::aws::{AwsConfig, CallError};
-use pointsman::ledger::Ledger;
-use pointsman::run::Engine;
+use pointsman::config::{self, Config};
+use pointsman::domain::audit::Note;
+use pointsman::ledger::{Ledger, Writes};
+use pointsman::run::{Engine, in_turns};
 use pointsman::settings::Lookup;
+use serde_json::Value;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
@@ -66,6 +70,7 @@ pub(crate) struct Session {
     changes_queue: String,
     dead_letters_queue: String,
     approver_topics: String,
+    bus: String,
     /// Whether it is a local account, which takes any credentials.
     pub(crate) is_local: bool,
 }
@@ -87,6 +92,7 @@ impl Session {
             changes_queue: globals.changes_queue.clone(),
             dead_letters_queue: globals.dead_letters_queue.clone(),
             approver_topics: globals.approver_topics.clone(),
+            bus: globals.bus.clone(),
             is_local: globals.local,
         })
     }
@@ -141,6 +147,32 @@ impl Session {
     /// Its dead letters.
     pub(crate) async fn dead_letters(&self) -> Result<Queue, Failure> {
         self.queue(&self.dead_letters_queue).await
+    }
+
+    /// The bus that wakes `rollback`.
+    pub(crate) fn bus(&self) -> Bus {
+        Bus::new(&self.aws, self.bus.clone())
+    }
+
+    /// Writes into the audit log what the operator wants, or what came of it.
+    pub(crate) async fn write_down(&self, subject: &str, what: &str, detail: Value) -> Result<(), Failure> {
+        let actor = self.operator().await?;
+        // Where somebody else's entry came first, the next turn follows it.
+        let written = in_turns(|| async {
+            let note = Note { actor: actor.to_owned(), what: what.to_owned(), detail: detail.clone() };
+            Ok(self.ledger.save_noted(Writes::new(), subject, note, self.now()).await?)
+        });
+        Ok(written.await?)
+    }
+
+    /// The configuration that is live, whole.
+    pub(crate) async fn configuration(&self) -> Result<Config, Failure> {
+        let Some((version, text)) = self.ledger.live_source().await? else {
+            return Err(Failure::NotFound("no configuration is live".to_owned()));
+        };
+        let checked = config::parse(&text, "the live configuration", self.aws.region());
+        let unreadable = |_| Failure::Refused(format!("version {version} of the configuration cannot be read here"));
+        checked.map(|checked| checked.config).map_err(unreadable)
     }
 
     /// The approvers' topics.

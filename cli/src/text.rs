@@ -65,11 +65,11 @@ impl Style {
                 cell.fg(Color::Green)
             }
             "failed" | "unknown" | "rolled_back" | "broken" | "shared" | "no_topic" | "no_subscription"
-            | "rejected" | "expired" => cell.fg(Color::Red),
-            "received" | "requested" | "running" | "awaiting_approval" | "started" | "pending" | "open" => {
-                cell.fg(Color::Yellow)
-            }
-            "ignored" | "superseded" | "stopped" | "ruled out" | "ended" | "withdrawn" => cell.fg(Color::DarkGrey),
+            | "rejected" | "expired" | "needs_person" | "blocked" => cell.fg(Color::Red),
+            "received" | "requested" | "running" | "awaiting_approval" | "started" | "pending" | "open"
+            | "settling" | "rolling_back" => cell.fg(Color::Yellow),
+            "ignored" | "superseded" | "stopped" | "ruled out" | "ended" | "withdrawn" | "recorded" | "cancelled"
+            | "closed" => cell.fg(Color::DarkGrey),
             _ => cell,
         }
     }

@@ -51,6 +51,7 @@ pub(super) fn situation() -> Situation {
         configuration: 3,
         images: ["web@sha256:12".to_owned()].into(),
         check: None,
+        quarantine: None,
         authors: Authors::default(),
         live: vec![LivePlace { region: "us-east-1".to_owned(), version: None }],
         newer: Some(Newer { commit: None }),

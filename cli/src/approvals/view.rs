@@ -206,7 +206,7 @@ fn decided_by(decision: &Decision) -> Vec<String> {
     match decision {
         Decision::Approved { by } | Decision::Passed { by, .. } => by.clone(),
         Decision::Rejected { by, .. } => vec![by.clone()],
-        Decision::Expired | Decision::Withdrawn => Vec::new(),
+        Decision::Expired | Decision::TurnedBack { .. } | Decision::Withdrawn => Vec::new(),
     }
 }
 

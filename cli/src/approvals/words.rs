@@ -14,6 +14,7 @@ pub(super) fn decision(decision: &Decision) -> String {
         Decision::Passed { incident, approved_at, by } => {
             format!("passed as the rollback of {incident}, approved at {approved_at:.0} by {}", by.join(", "))
         }
+        Decision::TurnedBack { incident } => format!("rejected: its version was turned back in {incident}"),
         Decision::Withdrawn => "withdrawn: the execution is being stopped".to_owned(),
     }
 }

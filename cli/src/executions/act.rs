@@ -3,12 +3,10 @@
 use crate::failure::Failure;
 use crate::session::{Session, unique, wait_for};
 use pointsman::aws::sqs::ascii_json;
-use pointsman::domain::audit::Note;
 use pointsman::domain::command::{Command, Retry};
 use pointsman::domain::execution::{Execution, ExecutionId, Start};
 use pointsman::domain::intake::hash_of;
-use pointsman::ledger::{Writes, execution_subject};
-use pointsman::run::in_turns;
+use pointsman::ledger::execution_subject;
 use serde_json::Value;
 
 /// An execution by its id, which may be anything that a person typed.
@@ -19,13 +17,7 @@ pub(super) async fn find(session: &Session, typed: &str) -> Result<Execution, Fa
 
 /// Writes into the execution's audit log what the operator wants, or what came of it.
 pub(super) async fn write_down(session: &Session, id: &ExecutionId, what: &str, detail: Value) -> Result<(), Failure> {
-    let actor = session.operator().await?;
-    // Where somebody else's entry came first, the next turn follows it.
-    let written = in_turns(|| async {
-        let note = Note { actor: actor.to_owned(), what: what.to_owned(), detail: detail.clone() };
-        Ok(session.ledger.save_noted(Writes::new(), &execution_subject(id), note, session.now()).await?)
-    });
-    Ok(written.await?)
+    session.write_down(&execution_subject(id), what, detail).await
 }
 
 /// Has `dispatch` begin the start again: with its role, so that the answer is recognised if it gets lost.

@@ -7,6 +7,8 @@ mod stop;
 mod timeline;
 mod view;
 
+pub(crate) use timeline::Moment;
+
 use crate::args::Globals;
 use crate::failure::Failure;
 use crate::output::Report;

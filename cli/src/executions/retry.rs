@@ -8,7 +8,7 @@ use crate::session::{Session, WAIT};
 use crate::text::Style;
 use pointsman::aws::CallError;
 use pointsman::aws::targets::Targets;
-use pointsman::domain::execution::{Execution, Start, Status, TargetKind};
+use pointsman::domain::execution::{Execution, Origin, Start, Status, TargetKind};
 use pointsman::domain::observed::{Observed, State};
 use serde_json::json;
 
@@ -46,6 +46,10 @@ pub(super) async fn run(args: &Args, session: &Session, style: &Style) -> Result
 fn again(execution: &Execution) -> Result<Again<'_>, Failure> {
     let id = &execution.id;
     match (&execution.start, execution.status, execution.target.kind) {
+        // The world has moved on since, and with it what may be turned back to what.
+        (Start::Refused { .. }, _, _) if matches!(execution.origin, Origin::Rollback { .. }) => Err(Failure::Refused(
+            format!("{id} is a step of a rollback, and those are not asked for again by themselves"),
+        )),
         (Start::Refused { .. }, _, _) => Ok(Again::Start),
         (Start::Started { aws_id }, Status::Failed, TargetKind::Pipeline) => Ok(Again::Stage { aws_id }),
         (Start::Started { .. }, Status::Failed, TargetKind::Build) => Err(Failure::Refused(format!(
@@ -83,6 +87,10 @@ async fn start(session: &Session, execution: &Execution, style: &Style) -> Resul
 }
 
 async fn stage(session: &Session, execution: &Execution, aws_id: &str, style: &Style) -> Result<Report, Failure> {
+    // A retry passes neither the start's own question nor a closed way.
+    if let Some(reason) = session.engine().await?.kept_out(execution).await? {
+        return Err(Failure::Refused(reason));
+    }
     let targets = session.targets();
     let stage = failed_stage(session, &targets, execution, aws_id).await?;
     act::write_down(session, &execution.id, "stage retry intended", json!({ "stage": stage })).await?;
@@ -132,6 +140,7 @@ fn failed_of(observed: &Observed) -> Option<String> {
 mod tests {
     use super::*;
     use pointsman::domain::observed::{Mark, Report as Reported};
+    use pointsman::domain::rollback::RollbackId;
 
     fn execution(start: Start, status: Status, kind: &str) -> Execution {
         serde_json::from_value(json!({
@@ -162,6 +171,9 @@ mod tests {
         for (start, status, kind, expected, why) in cases {
             assert_eq!(again(&execution(start, status, kind)).ok(), expected, "{why}");
         }
+        let mut step = execution(Start::Refused { reason: "outdated".into() }, Status::Failed, "pipeline");
+        step.origin = Origin::Rollback { rollback: RollbackId::named("rb-1") };
+        assert_eq!(again(&step).ok(), None, "what a rollback asked for then may be wrong now");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! and what AWS reported is placed no earlier than what came before it: times never run backwards.
 
 use crate::approvals::words;
+use crate::incidents::RollbackView;
 use jiff::Timestamp;
 use pointsman::domain::audit::Entry;
+use pointsman::domain::execution::ExecutionId;
 use pointsman::domain::observed::{Mark, Observed, Progress, State};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,11 +15,18 @@ use std::collections::BTreeMap;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// When.
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     /// What, as one sentence without a full stop.
-    pub(super) what: String,
+    pub(crate) what: String,
+}
+
+impl Moment {
+    /// What an entry of the audit log tells.
+    pub(crate) fn of(entry: &Entry) -> Self {
+        Self { at: entry.at, what: sentence(entry) }
+    }
 }
 
 /// Where a moment stands among those of its second: stages in their order, then within a stage.
@@ -31,8 +40,13 @@ const LAST: Rank = (usize::MAX, 0);
 /// How far an action's category stands from the source, for stages that began in the same second.
 const CATEGORIES: [&str; 6] = ["Source", "Build", "Test", "Approval", "Invoke", "Deploy"];
 
-/// Everything that happened, oldest first.
-pub(super) fn timeline(chain: &[Entry], observed: Option<&Observed>) -> Vec<Moment> {
+/// Everything that happened to the execution called `id`, oldest first.
+pub(super) fn timeline(
+    id: &ExecutionId,
+    chain: &[Entry],
+    observed: Option<&Observed>,
+    rollbacks: &[RollbackView],
+) -> Vec<Moment> {
     let mut moments: Vec<(i64, Rank, Moment)> = Vec::new();
     let mut add = |at: Timestamp, rank: Rank, what: String| moments.push((at.as_second(), rank, Moment { at, what }));
     let order = observed.map(stages_in_order).unwrap_or_default();
@@ -44,6 +58,11 @@ pub(super) fn timeline(chain: &[Entry], observed: Option<&Observed>) -> Vec<Mome
             add(at, rank, what);
         }
     }
+    for rollback in rollbacks {
+        for (at, rank, what) in turned(id, rollback) {
+            add(at, rank, what);
+        }
+    }
     // Stable: what shares its rank keeps the order of the audit log.
     moments.sort_by_key(|(second, rank, moment)| (*second, *rank, moment.at));
     let mut latest = Timestamp::MIN;
@@ -52,6 +71,22 @@ pub(super) fn timeline(chain: &[Entry], observed: Option<&Observed>) -> Vec<Mome
         Moment { at: latest, ..moment }
     });
     placed.collect()
+}
+
+/// The beginning and the end of a rollback, as they look from an execution: that of which it is the rollback, or one that
+/// it turns back.
+fn turned(id: &ExecutionId, rollback: &RollbackView) -> Vec<(Timestamp, Rank, String)> {
+    let RollbackView { id: name, region, environment, incident, .. } = rollback;
+    let is_its = rollback.from_execution != *id;
+    let began = if is_its {
+        format!("{name} turns {environment} back in {region} with it: {incident}")
+    } else {
+        format!("{name} began to turn it back in {region}: {incident}")
+    };
+    let ended = rollback
+        .ended_at
+        .map(|at| (at, LAST, format!("{name} {}: {}", rollback.status.replace('_', " "), rollback.reason)));
+    std::iter::once((rollback.claimed_at, FIRST, began)).chain(ended).collect()
 }
 
 /// Where an entry of ours stands in its second: what follows from reports behind them, an approval's within the action
@@ -154,11 +189,24 @@ pub(crate) fn sentence(entry: &Entry) -> String {
     let mut parts: Vec<String> = Vec::new();
     if let Value::Object(detail) = &entry.detail {
         let told = detail.iter().filter(|(_, value)| !value.is_null());
-        parts.extend(told.filter_map(|(name, value)| particular(name, value)));
+        parts.extend(told.flat_map(|(name, value)| particulars(name, value)));
     }
     let by = entry.actor.strip_prefix("operator:").map(|who| format!(" by operator {who}")).unwrap_or_default();
     let particulars = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
     format!("{}{by}{particulars}", entry.what)
+}
+
+/// What a rollback's entries hold of their own stands one level below what they all hold.
+fn particulars(name: &str, value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(detail) if name == "detail" => {
+            let told = detail.iter().filter(|(_, value)| !value.is_null());
+            told.filter_map(|(name, value)| particular(name, value)).collect()
+        }
+        Value::Object(_) | Value::Array(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null => {
+            particular(name, value).into_iter().collect()
+        }
+    }
 }
 
 /// One particular of an entry: `route shop`; `None` where there is nothing to say.
@@ -237,7 +285,7 @@ mod tests {
     }
 
     fn lines(chain: &[Entry], observed: &Observed) -> String {
-        let moments = timeline(chain, Some(observed));
+        let moments = timeline(&ExecutionId::named("ex-1"), chain, Some(observed), &[]);
         let line = |moment: &Moment| format!("{:>5} {}", moment.at.as_millisecond() - 1_800_000_000_000, moment.what);
         moments.iter().map(line).collect::<Vec<_>>().join("\n")
     }
@@ -347,6 +395,6 @@ mod tests {
         5600 stop refused by operator ada
         9000 the execution failed
         ");
-        assert_eq!(timeline(&[], None), Vec::new());
+        assert_eq!(timeline(&ExecutionId::named("ex-1"), &[], None, &[]), Vec::new());
     }
 }

@@ -3,6 +3,7 @@
 use super::timeline::{Moment, stages_in_order, timeline};
 use crate::approvals::Brief;
 use crate::failure::Failure;
+use crate::incidents::RollbackView;
 use crate::session::{Session, load_each};
 use crate::text::{Style, cell, cell_or_dash, cut, listed};
 use jiff::Timestamp;
@@ -10,10 +11,11 @@ use pointsman::domain::approval::Approval;
 use pointsman::domain::audit::Entry;
 use pointsman::domain::change::{DeliveryId, Sha};
 use pointsman::domain::execution::{Execution, ExecutionId, Kind, Origin, Start, Status, TargetKind};
+use pointsman::domain::incident::IncidentId;
 use pointsman::domain::observed::{Action, Observed, Progress, State};
+use pointsman::domain::rollback::RollbackId;
 use pointsman::ledger::{Ledger, execution_subject};
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How much of a ref a list shows, in characters.
@@ -32,7 +34,8 @@ pub(super) struct View {
     target: TargetView,
     pub(super) status: Status,
     approvals: Vec<Brief>,
-    rollbacks: Vec<Value>,
+    /// Those that turn it back, and the one that it is a part of.
+    rollbacks: Vec<RollbackView>,
     timeline: Vec<Moment>,
     route: Option<String>,
     /// The delivery that asked for it; none for what Pointsman did not start.
@@ -116,7 +119,37 @@ async fn load_from(ledger: &Ledger, execution: Execution, now: Timestamp) -> Res
         Some(aws_id) => Some(ledger.run(&execution.target, aws_id, now).await?.value.observed),
         None => None,
     };
-    Ok(View::of(execution, &chain, observed.as_ref(), &approvals))
+    let rollbacks = rollbacks(ledger, &execution).await?;
+    Ok(View::of(execution, &chain, observed.as_ref(), &approvals, &rollbacks))
+}
+
+/// The rollbacks that concern an execution: those that turn it back, in the regions that its environment has now, and
+/// those that it is a part of.
+async fn rollbacks(ledger: &Ledger, execution: &Execution) -> Result<Vec<RollbackView>, Failure> {
+    let mut ids: BTreeSet<RollbackId> = match &execution.origin {
+        Origin::Rollback { rollback } => [rollback.clone()].into(),
+        Origin::Delivery { .. } | Origin::External { .. } => BTreeSet::new(),
+    };
+    if let Some(name) = &execution.environment {
+        let config = ledger.environment_config(name).await?.map(|(_, config)| config.environment);
+        let regions = config.iter().flat_map(|config| &config.deploys).map(|deploy| deploy.region.as_str());
+        ids.extend(regions.map(|region| RollbackId::of(name, region, &execution.id)));
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = ledger.rollbacks(&ids.iter().cloned().collect::<Vec<_>>()).await?;
+    let incidents: BTreeSet<&IncidentId> = found.iter().map(|rollback| &rollback.incident).collect();
+    let mut views = Vec::new();
+    for id in incidents {
+        let Some(incident) = ledger.incident(id).await? else { continue };
+        // Others of the incident may go back by the same execution.
+        let all = ledger.rollbacks(&incident.value.rollbacks).await?;
+        let its = all.iter().map(|one| RollbackView::of(one, &all));
+        views.extend(its.filter(|view| ids.contains(&view.id) || view.execution.as_ref() == Some(&execution.id)));
+    }
+    views.sort_by_key(|view| view.claimed_at);
+    Ok(views)
 }
 
 impl View {
@@ -126,13 +159,15 @@ impl View {
         chain: &[Entry],
         observed: Option<&Observed>,
         approvals: &[Approval],
+        rollbacks: &[RollbackView],
     ) -> Self {
+        let rollbacks = rollbacks.to_vec();
         let nothing = Observed::default();
         let known = observed.unwrap_or(&nothing);
         let order = stages_in_order(known);
         let stage = |name: &String| Some(stage_view(name, known.stages.get(name)?));
         Self {
-            timeline: timeline(chain, observed),
+            timeline: timeline(&execution.id, chain, observed, &rollbacks),
             stages: order.iter().filter_map(stage).collect(),
             actions: actions(known, &order),
             outputs: known.outputs.clone(),
@@ -154,11 +189,11 @@ impl View {
             },
             status: execution.status,
             approvals: approvals.iter().map(Brief::of).collect(),
-            rollbacks: Vec::new(),
+            rollbacks,
             route: execution.route,
             delivery: match execution.origin {
                 Origin::Delivery { delivery } => Some(delivery),
-                Origin::External { .. } => None,
+                Origin::Rollback { .. } | Origin::External { .. } => None,
             },
             title: execution.title,
             actor: execution.actor,
@@ -176,6 +211,9 @@ impl View {
         let mut parts = vec![self.head(style)];
         if !self.actions.is_empty() {
             parts.push(self.work(style));
+        }
+        if !self.rollbacks.is_empty() {
+            parts.push(self.turned_back(style));
         }
         if let Some(first) = self.timeline.first() {
             let rows =
@@ -214,6 +252,20 @@ impl View {
         pairs.extend(listed("Images", self.images.iter().cloned()));
         pairs.extend(listed("Outputs", assignments(&self.outputs)));
         style.details(pairs)
+    }
+
+    fn turned_back(&self, style: &Style) -> String {
+        let rows = self.rollbacks.iter().map(|rollback| {
+            vec![
+                cell(rollback.id.as_str()),
+                cell(&rollback.region),
+                style.status(rollback.status),
+                cell(rollback.versions()),
+                cell(rollback.incident.as_str()),
+                cell(&rollback.reason),
+            ]
+        });
+        style.table(&["ROLLBACK", "REGION", "STATUS", "VERSIONS", "INCIDENT", "HOW"], rows)
     }
 
     fn work(&self, style: &Style) -> String {
@@ -371,7 +423,7 @@ mod tests {
         let note =
             Note { actor: "dispatch".into(), what: "start answered".into(), detail: json!({ "aws_id": "aws-1" }) };
         let entry = Entry::after(None, "execution#ex-1", note, "2027-01-15T07:58:00.5Z".parse().unwrap());
-        View::of(execution(), &[entry], Some(&observed()), &[])
+        View::of(execution(), &[entry], Some(&observed()), &[], &[])
     }
 
     #[test]
@@ -433,10 +485,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_turned_back_and_what_did_it_say_so() {
+        use crate::incidents::samples::rollback;
+        let view = |id: &str| {
+            let execution = Execution { id: ExecutionId::named(id), ..execution() };
+            View::of(execution, &[], None, &[], &[RollbackView::of(&rollback(), &[])])
+        };
+        insta::assert_snapshot!(view("ex-bad").text(&style_for_tests()).split_once("\n\n").unwrap().1, @r"
+        ROLLBACK  REGION     STATUS       VERSIONS           INCIDENT  HOW
+        rb-1      us-east-1  rolled_back  badbadb → 900d900  in-1      back by the step start: sha256:900d runs
+
+        WHEN    WHAT
+        +0s     rb-1 began to turn it back in us-east-1: in-1
+        +1m00s  rb-1 rolled back: back by the step start: sha256:900d runs
+        ");
+        let its: Vec<String> = view("ex-2").timeline.into_iter().map(|moment| moment.what).collect();
+        assert_eq!(its[0], "rb-1 turns web-production back in us-east-1 with it: in-1");
+        let json = serde_json::to_value(view("ex-bad")).unwrap();
+        assert_eq!((&json["rollbacks"][0]["id"], &json["rollbacks"][0]["incident"]), (&json!("rb-1"), &json!("in-1")));
+    }
+
+    #[test]
     fn what_did_not_start_says_why() {
         let mut refused = execution();
         refused.start = Start::Refused { reason: "no such pipeline".into() };
-        let text = View::of(refused, &[], None, &[]).text(&style_for_tests());
+        let text = View::of(refused, &[], None, &[], &[]).text(&style_for_tests());
         assert!(text.contains("no such pipeline; `pointsman executions retry ex-1` asks again"), "{text}");
     }
 

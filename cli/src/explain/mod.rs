@@ -33,8 +33,9 @@ Examples:
   pointsman explain --repository acme/shop --workflow CI --branch main
   pointsman explain --payload push.json --event push
 
-Only the routes are asked, as they are now. Whether a change is a repeat, or was overtaken by a newer one, is told by the
-record of its delivery, which --delivery shows beside the routes, with the version of the configuration that decided it.";
+Only the routes are asked, as they are now. Whether a change is a repeat, was overtaken by a newer one, or has a commit in
+quarantine is told by the record of its delivery, which --delivery shows beside the routes, with the version of the
+configuration that decided it.";
 
 /// Say for each route whether a change starts it, and what ruled it out
 #[derive(Debug, clap::Args)]
