@@ -743,6 +743,7 @@ async fn a_rollback_to_what_was_let_in_before_passes_without_votes() {
             incident: "in-1".into(),
             environment: "production".into(),
             sha: sha(sha_of_claim).parse().unwrap(),
+            rollback: None,
         };
         world.local.ledger().save(Writes::new().rollback_with(&execution.id, &claim)).await.unwrap();
         world.pass(5 * MINUTE).await;

@@ -232,7 +232,7 @@ async fn whoever_leaves_the_configuration_keeps_their_topic_until_it_is_pruned()
     synced(&world, &SyncOptions { prune: true, ..SyncOptions::default() }).await;
     assert_eq!(topics.all().await.unwrap(), [topics.arn(ADA)]);
     let topics = sns(&world, "ListTopics", json!({}))["Topics"].as_array().unwrap().len();
-    assert_eq!(topics, 3, "Ada's, somebody else's, and the one that CodePipeline notifies");
+    assert_eq!(topics, 4, "Ada's, somebody else's, the one that CodePipeline notifies, and that of incidents");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const FUNCTIONS: [&str; 6] = ["webhook", "dispatch", "record", "gate", "approve", "sweep"];
+const FUNCTIONS: [&str; 8] = ["webhook", "dispatch", "record", "gate", "approve", "guard", "rollback", "sweep"];
 
 fn root() -> PathBuf {
     // As cargo tells it now: clones may share a target folder, and this be built in another one.
@@ -54,8 +54,9 @@ fn what_may_not_be_named_where() {
         ("functions/webhook", &["ledger", "routing", "config::", "targets"],                                                         "webhook knows one secret and one queue"),
         ("functions/record",  &["start_pipeline", "aws::sqs"],                                                                       "record starts nothing"),
         ("functions/gate",    &["start_pipeline", "aws::sqs"],                                                                       "gate starts nothing"),
+        ("functions/guard",   &["start_pipeline", "roll_back"],                                                                      "guard asks for a rollback, and makes none"),
         ("functions/approve", &["start_pipeline", "aws::sqs", "aws::sns"],                                                           "approve starts nothing and writes to nobody"),
-        ("cli",               &["pointsman_local", "pointsman_dispatch", "pointsman_webhook", "pointsman_record", "pointsman_gate", "pointsman_approve", "pointsman_sweep"], "the operator's tool links no function and no fake"),
+        ("cli",               &["pointsman_local", "pointsman_dispatch", "pointsman_webhook", "pointsman_record", "pointsman_gate", "pointsman_approve", "pointsman_guard", "pointsman_rollback", "pointsman_sweep"], "the operator's tool links no function and no fake"),
     ];
     for (folder, forbidden, why) in rules {
         for (path, text) in rust_files(folder) {
@@ -112,6 +113,8 @@ fn versions_and_lints_are_written_once() {
         "functions/record",
         "functions/gate",
         "functions/approve",
+        "functions/guard",
+        "functions/rollback",
         "functions/sweep",
         "cli",
         "local",

@@ -3,7 +3,7 @@
 
 use pointsman::aws::targets::Targets;
 use pointsman::domain::environment::EnvironmentState;
-use pointsman::domain::execution::{Execution, StartEvent, Status};
+use pointsman::domain::execution::{Execution, Kind, Origin, StageBack, StartEvent, Status};
 use pointsman::domain::image::{Fix, check};
 use pointsman::domain::observed::{Mark, Report, State};
 use pointsman::domain::policy::Severity;
@@ -89,6 +89,15 @@ fn have_stage(world: &World, stage: &str, outcome: &str) {
     pipeline(world, "TagResource", json!({ "resourceArn": arn, "tags": tags }));
 }
 
+/// Loses what CodePipeline tells of executions, for as long as faults are not quiet.
+fn lose_events(world: &World) {
+    for kind in ["Pipeline", "Stage", "Action"] {
+        for _ in 0..100 {
+            world.aws().faults().next_event(format!("CodePipeline {kind} Execution State Change"), EventFault::Never);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_version_is_live_where_its_stage_succeeded_and_nowhere_else() {
     let world = World::with_config(WEB).await;
@@ -127,8 +136,67 @@ async fn what_goes_back_is_live_again_in_the_region_of_its_stage() {
     let rollback = pipeline(&world, "RollbackStage", input)["pipelineExecutionId"].clone();
     world.settle().await;
     assert_eq!(landed(&world, REGION).await, [2, 3, 2], "a rollback is a deployment of its own");
-    assert_eq!(state(&world, REGION).await.value.live().unwrap().aws_id, rollback.as_str().unwrap());
+    let live = state(&world, REGION).await.value.live().cloned().unwrap();
+    assert_eq!(live.aws_id, rollback.as_str().unwrap());
+    assert_eq!(live.goes_back_to.as_deref(), first.start.aws_id());
+    assert!(live.began.is_some_and(|began| began <= live.at), "{live:?}");
+    assert_eq!(live.images, first.images);
     assert_eq!(landed(&world, ELSEWHERE).await, [3, 2], "it ran through one stage");
+    stands_for(&world.execution(&live.execution).await, &first, "Primary", "ManualRollback");
+}
+
+/// That an execution is a rollback of `stage`, made by somebody else, and brings back what `good` brought.
+fn stands_for(rollback: &Execution, good: &Execution, stage: &str, trigger: &str) {
+    assert_eq!((rollback.kind, &rollback.route), (Kind::Rollback, &None));
+    assert_eq!(rollback.origin, Origin::External { trigger: trigger.to_owned() });
+    let back = StageBack { stage: stage.to_owned(), to: good.start.aws_id().unwrap().to_owned() };
+    assert_eq!(rollback.rolls_back, Some(back));
+    assert_eq!((&rollback.repository, &rollback.git_ref), (&good.repository, &good.git_ref));
+    assert_eq!((&rollback.sha, &rollback.title), (&good.sha, &good.title));
+    assert_eq!((&rollback.environment, &rollback.images), (&good.environment, &good.images));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_rolls_itself_back_is_recorded_as_a_rollback() {
+    let world = World::with_config(WEB).await;
+    let mut declared = pipeline(&world, "GetPipeline", json!({ "name": "web" }))["pipeline"].clone();
+    declared.as_object_mut().unwrap().remove("version");
+    let stages = declared["stages"].as_array_mut().unwrap();
+    let secondary = stages.iter_mut().find(|stage| stage["name"] == "Secondary").unwrap();
+    secondary["onFailure"] = json!({ "result": "ROLLBACK" });
+    pipeline(&world, "UpdatePipeline", json!({ "pipeline": declared }));
+    let first = deploy(&world, 2).await;
+    have_stage(&world, "Secondary", "fail");
+    let second = deploy(&world, 3).await;
+    world.settle().await;
+    let all = world.executions().await;
+    let rollback = all.iter().find(|execution| execution.route.is_none()).unwrap();
+    assert_eq!(second.status, Status::Failed);
+    stands_for(rollback, &first, "Secondary", "AutomatedRollback");
+    assert_eq!(rollback.status, Status::Failed, "it failed for the same reason");
+    assert_eq!((landed(&world, REGION).await, landed(&world, ELSEWHERE).await), (vec![3, 2], vec![2]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_to_what_nobody_recorded_is_told_by_aws_alone() {
+    let world = World::with_config(WEB).await;
+    lose_events(&world);
+    let started = pipeline(&world, "StartPipelineExecution", json!({ "name": "web" }));
+    world.settle().await;
+    assert!(world.executions().await.is_empty(), "nobody heard of it");
+    world.aws().faults().quiet();
+    deploy(&world, 3).await;
+    let good = started["pipelineExecutionId"].as_str().unwrap();
+    let input = json!({ "pipelineName": "web", "stageName": "Primary", "targetPipelineExecutionId": good });
+    pipeline(&world, "RollbackStage", input);
+    world.settle().await;
+    let rollback = world.executions().await.into_iter().find(|execution| execution.route.is_none()).unwrap();
+    assert_eq!((rollback.kind, rollback.status), (Kind::Rollback, Status::Succeeded));
+    assert_eq!(rollback.rolls_back.map(|back| back.to).as_deref(), Some(good));
+    assert_eq!((rollback.repository, rollback.environment.as_deref()), (None, Some("web")));
+    let live = state(&world, REGION).await.value.live().cloned().unwrap();
+    assert_eq!((&live.execution, live.goes_back_to.as_deref()), (&rollback.id, Some(good)));
+    assert!(rollback.sha.is_some() && live.sha == rollback.sha, "the commit that AWS tells");
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,11 +222,7 @@ async fn what_somebody_else_starts_has_the_environment_that_its_pipeline_serves(
 #[tokio::test(start_paused = true)]
 async fn the_late_news_of_an_older_version_does_not_make_it_live() {
     let world = World::with_config(WEB).await;
-    for kind in ["Pipeline", "Stage", "Action"] {
-        for _ in 0..100 {
-            world.aws().faults().next_event(format!("CodePipeline {kind} Execution State Change"), EventFault::Never);
-        }
-    }
+    lose_events(&world);
     let older = deploy(&world, 2).await;
     assert_eq!(older.status, Status::Running, "all its events are lost");
     world.aws().faults().quiet();

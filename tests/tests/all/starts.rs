@@ -1,5 +1,7 @@
 //! Starts: asked for once, reconciled when the reply is lost, patient when AWS is full.
 
+mod rollbacks;
+
 use crate::journeys::SHOP;
 use pointsman::aws::targets::Targets;
 use pointsman::domain::execution::{Start, StartEvent, Status};

@@ -3,7 +3,7 @@
 use pointsman_local::aws::{ACCOUNT, Aws, Behaviour};
 use pointsman_local::clock::Clock;
 use pointsman_local::faults::Faults;
-use pointsman_local::runner::{REGION, STACK, TEMPLATE};
+use pointsman_local::runner::{REGION, REGIONAL, REGIONAL_STACK, STACK, TEMPLATE};
 use pointsman_local::template::Template;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -21,7 +21,11 @@ fn list(value: &Value) -> Vec<String> {
 
 /// (effect, action, resource) of every statement of a role, logs apart.
 fn grants(role: &str) -> Vec<(String, String, String)> {
-    let properties = template().properties(role).unwrap();
+    grants_of(&template(), role)
+}
+
+fn grants_of(template: &Template, role: &str) -> Vec<(String, String, String)> {
+    let properties = template.properties(role).unwrap();
     let mut grants = Vec::new();
     for policy in properties["Policies"].as_array().unwrap() {
         for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
@@ -61,26 +65,113 @@ fn nobody_may_do_everything() {
     for role in template().named("AWS::IAM::Role") {
         for (_, action, resource) in grants(role) {
             assert!(!action.contains('*'), "{role}: {action}");
-            assert_ne!(resource, "*", "{role}: {action}");
+            assert_eq!(resource == "*", UNNARROWED.contains(&action.as_str()), "{role}: {action}");
+        }
+    }
+}
+
+/// What IAM cannot narrow: DescribeAlarms tells of composite alarms only whoever may read every alarm, and the others
+/// have no resource. Source: the Service Authorization Reference, and CloudWatch's DescribeAlarms.
+const UNNARROWED: [&str; 3] = ["cloudwatch:DescribeAlarms", "codedeploy:StopDeployment", "ecs:DescribeTaskDefinition"];
+
+#[test]
+fn roles_are_passed_to_tasks_and_to_nothing_else() {
+    let template = template();
+    for role in template.named("AWS::IAM::Role") {
+        let properties = template.properties(role).unwrap();
+        let statements = properties["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap().clone();
+        for statement in
+            statements.iter().filter(|statement| list(&statement["Action"]).contains(&"iam:PassRole".into()))
+        {
+            let to = json!({ "StringEquals": { "iam:PassedToService": "ecs-tasks.amazonaws.com" } });
+            assert_eq!((&statement["Action"], &statement["Condition"]), (&json!("iam:PassRole"), &to), "{role}");
+        }
+    }
+    assert_eq!(who_may("iam:PassRole"), ["RollbackRole", "SweepRole"]);
+}
+
+#[test]
+fn only_those_who_start_may_start() {
+    assert_eq!(who_may("codebuild:StartBuild"), ["DispatchRole", "SweepRole"]);
+    let start = who_may("codepipeline:StartPipelineExecution");
+    assert_eq!(start, ["DispatchRole", "RollbackRole", "SweepRole"], "what is good again is started, too");
+    let template = template();
+    for function in template.named("AWS::Serverless::Function") {
+        let properties = template.properties(function).unwrap();
+        let named = &properties["Environment"]["Variables"]["POINTSMAN_STARTER_ROLES"];
+        let named: BTreeSet<_> = named.as_str().into_iter().flat_map(|roles| roles.split(',')).collect();
+        let ours: Vec<_> = start.iter().map(|role| format!("{STACK}-{role}")).collect();
+        let expected =
+            if function == "WebhookFunction" { BTreeSet::new() } else { ours.iter().map(String::as_str).collect() };
+        assert_eq!(named, expected, "{function} takes the starts of each for ours");
+    }
+}
+
+#[test]
+fn only_those_who_turn_back_may_turn_back() {
+    #[rustfmt::skip]
+    let cases: [(&str, &[&str], &str); 11] = [
+        ("codepipeline:RollbackStage",         &["RollbackRole", "SweepRole"], "the best way back"),
+        ("codepipeline:StopPipelineExecution", &["RollbackRole", "SweepRole"], "what is in flight"),
+        ("codedeploy:StopDeployment",          &["RollbackRole", "SweepRole"], "what is in flight"),
+        ("codedeploy:CreateDeployment",        &["RollbackRole", "SweepRole"], "the last way back"),
+        ("ecs:StopServiceDeployment",          &["RollbackRole", "SweepRole"], "what is in flight"),
+        ("ecs:UpdateService",                  &["RollbackRole", "SweepRole"], "the last way back"),
+        ("ecs:RegisterTaskDefinition",         &[],                            "what ran before has a definition"),
+        ("events:PutEvents",                   &["GuardRole", "SweepRole"],    "they ask for it"),
+        ("cloudwatch:DescribeAlarms",          &["GuardRole", "SweepRole"],    "and look why"),
+        ("sqs:ReceiveMessage",                 &["DispatchRole", "GuardRole", "SweepRole"], "changes; what settles; dead letters"),
+        ("sqs:SendMessage",                    &["GuardRole", "RecordRole", "RollbackRole", "WebhookRole"], "what settles; dead letters; changes"),
+    ];
+    for (action, expected, why) in cases {
+        assert_eq!(who_may(action), expected, "{action}: {why}");
+    }
+    let bus = format!("arn:aws:events:{REGION}:{ACCOUNT}:event-bus/pointsman");
+    let narrowed = Template::read(TEMPLATE, STACK, REGION, ACCOUNT).unwrap();
+    let narrowed = narrowed.with_parameter("ClusterNames", "shop-*").unwrap();
+    let narrowed = narrowed.with_parameter("ApplicationNames", "web").unwrap();
+    for role in ["GuardRole", "RollbackRole", "SweepRole"] {
+        for (_, action, resource) in grants_of(&narrowed, role) {
+            let (service, _) = action.split_once(':').unwrap();
+            let narrow = match service {
+                _ if UNNARROWED.contains(&action.as_str()) => true,
+                "events" => resource == bus,
+                "ecs" => resource.contains("/shop-*/"),
+                "codedeploy" if action == "codedeploy:GetDeploymentConfig" => resource.ends_with(":deploymentconfig:*"),
+                "codedeploy" => resource.ends_with(":application:web") || resource.ends_with(":deploymentgroup:web/*"),
+                _ => true,
+            };
+            assert!(narrow, "{role}: {action} on {resource}");
         }
     }
 }
 
 #[test]
-fn only_those_who_start_may_start() {
-    for start in ["codebuild:StartBuild", "codepipeline:StartPipelineExecution"] {
-        assert_eq!(who_may(start), ["DispatchRole", "SweepRole"], "{start}");
-    }
+fn guard_and_rollback_may_do_this_beside_the_ledger_and_nothing_else() {
+    let services = |role: &str| {
+        let all = grants(role).into_iter().map(|(_, action, _)| action.split_once(':').unwrap().0.to_owned());
+        all.collect::<BTreeSet<_>>()
+    };
+    let guard = ["cloudwatch", "codepipeline", "dynamodb", "events", "sns", "sqs"].map(str::to_owned);
+    assert_eq!(services("GuardRole"), BTreeSet::from(guard));
+    let rollback = ["codedeploy", "codepipeline", "dynamodb", "ecs", "iam", "sns", "sqs"].map(str::to_owned);
+    assert_eq!(services("RollbackRole"), BTreeSet::from(rollback));
+    let of_pipelines = |role: &str| {
+        let all = grants(role).into_iter().map(|(_, action, _)| action);
+        all.filter(|action| action.starts_with("codepipeline:")).collect::<Vec<_>>()
+    };
+    let changes = |action: &String| !action.contains(":Get") && !action.contains(":List");
+    assert!(!of_pipelines("GuardRole").iter().any(changes), "it changes nothing");
 }
 
 #[test]
 fn only_those_who_ask_people_may_answer_for_them_and_write_to_them() {
     #[rustfmt::skip]
     let cases: [(&str, &[&str], &str); 5] = [
-        ("codepipeline:PutApprovalResult",      &["ApproveRole", "GateRole", "SweepRole"], "a vote; what needs none; what was not told yet"),
-        ("codepipeline:DisableStageTransition", &["SweepRole"],                            "a freeze"),
-        ("codepipeline:EnableStageTransition",  &["SweepRole"],                            "its end"),
-        ("sns:Publish",                         &["GateRole", "SweepRole"],                "links are sent, and sent again"),
+        ("codepipeline:PutApprovalResult",      &["ApproveRole", "GateRole", "RollbackRole", "SweepRole"], "a vote; what needs none; a bad version's; what was not told yet"),
+        ("codepipeline:DisableStageTransition", &["RollbackRole", "SweepRole"],            "a rollback, a freeze"),
+        ("codepipeline:EnableStageTransition",  &["RollbackRole", "SweepRole"],            "its end"),
+        ("sns:Publish",                         &["GateRole", "GuardRole", "RollbackRole", "SweepRole"], "links, and what on-call should know"),
         ("sns:Subscribe",                       &[],                                       "people are subscribed with an operator's credentials"),
     ];
     for (action, expected, why) in cases {
@@ -88,14 +179,20 @@ fn only_those_who_ask_people_may_answer_for_them_and_write_to_them() {
     }
     let pipelines = format!("arn:aws:codepipeline:*:{ACCOUNT}:*");
     let approvers = format!("arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-approver-*");
-    for role in who_may("codepipeline:PutApprovalResult") {
+    let incidents = format!("arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-incidents");
+    for role in who_may("codepipeline:PutApprovalResult").into_iter().chain(["GuardRole".to_owned()]) {
         for (_, action, resource) in grants(&role) {
             match action.as_str() {
                 "codepipeline:PutApprovalResult" => assert_eq!(resource, format!("{pipelines}/*/*"), "{role}"),
                 "codepipeline:DisableStageTransition" | "codepipeline:EnableStageTransition" => {
                     assert_eq!(resource, format!("{pipelines}/*"), "{role}");
                 }
-                sns if sns.starts_with("sns:") => assert_eq!(resource, approvers, "{role}: {sns}"),
+                "codepipeline:RollbackStage" => assert_eq!(resource, format!("{pipelines}/*"), "{role}"),
+                "sns:Publish" if resource == incidents => assert_ne!(role, "GateRole", "on-call is told by others"),
+                sns if sns.starts_with("sns:") => {
+                    assert_eq!(resource, approvers, "{role}: {sns}");
+                    assert!(["GateRole", "SweepRole"].contains(&role.as_str()), "{role} writes to approvers");
+                }
                 _ => {}
             }
         }
@@ -122,47 +219,193 @@ fn gate_and_approve_may_do_this_beside_the_ledger_and_nothing_else() {
     assert_eq!(beside_the_ledger("GateRole"), approve.into_iter().chain(mail).collect());
 }
 
-/// The functions to which `event` goes, by the rules of the template, with each of those rules.
-fn hearers(event: &str) -> Vec<(String, Value)> {
-    let aws = Aws::new(Clock::real(), Behaviour::default(), Faults::none(), 1).unwrap();
-    let mut hearers = Vec::new();
+/// Whether an event matches a pattern, as EventBridge says.
+fn matches(aws: &Aws, pattern: &Value, event: &str) -> bool {
+    let test = json!({ "EventPattern": pattern.to_string(), "Event": event });
+    aws.ask("events", REGION, "TestEventPattern", test).unwrap()["Result"] == true
+}
+
+fn account() -> Aws {
+    Aws::new(Clock::real(), Behaviour::default(), Faults::none(), 1).unwrap()
+}
+
+/// The rules of the template's functions: of which function, and what it says. On the default bus, or else on ours.
+fn rules(on_our_bus: bool) -> Vec<(String, Value)> {
+    let mut rules = Vec::new();
     for function in template().named("AWS::Serverless::Function") {
         let properties = template().properties(function).unwrap();
-        for rule in properties["Events"].as_object().unwrap().values().filter(|rule| rule["Type"] == "EventBridgeRule")
+        for event in
+            properties["Events"].as_object().unwrap().values().filter(|event| event["Type"] == "EventBridgeRule")
         {
-            let test = json!({ "EventPattern": rule["Properties"]["Pattern"].to_string(), "Event": event });
-            if aws.ask("events", REGION, "TestEventPattern", test).unwrap()["Result"] == true {
-                hearers.push((function.to_owned(), rule["Properties"].clone()));
+            let rule = event["Properties"].clone();
+            if rule["EventBusName"].is_string() == on_our_bus {
+                rules.push((function.to_owned(), rule));
             }
         }
     }
-    hearers
+    rules
+}
+
+/// The functions to which `event` goes when it is on the default bus, with each rule that sends it there.
+fn hearers(event: &str) -> Vec<(String, Value)> {
+    let aws = account();
+    rules(false).into_iter().filter(|(_, rule)| matches(&aws, &rule["Pattern"], event)).collect()
+}
+
+fn sample(name: &str) -> String {
+    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../events";
+    std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap()
 }
 
 #[test]
 fn each_event_goes_to_whom_it_is_for() {
-    let sample = |name: &str| {
-        let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../events";
-        std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap()
-    };
-    let scan = json!({
-        "id": "1", "source": "aws.inspector2", "detail-type": "Inspector2 Scan", "account": ACCOUNT,
-        "time": "2026-03-02T14:50:00Z", "region": REGION, "resources": [], "detail": {},
-    });
     #[rustfmt::skip]
-    let cases: [(String, &[&str], &str); 7] = [
-        (sample("codepipeline-pipeline"),                                  &["RecordFunction"],                 "an execution begins"),
-        (sample("codepipeline-pipeline").replace("STARTED", "SUPERSEDED"), &["GateFunction", "RecordFunction"], "its end is its approval's"),
-        (sample("codepipeline-stage"),                                     &["RecordFunction"],                 "a stage"),
+    let cases: [(String, &[&str], &str); 17] = [
+        (sample("codepipeline-pipeline"),                                  &["RecordFunction", "RollbackFunction"], "an execution begins"),
+        (sample("codepipeline-pipeline").replace("STARTED", "SUPERSEDED"), &["GateFunction", "RecordFunction", "RollbackFunction"], "its end is its approval's"),
+        (sample("codepipeline-stage"),                                     &["GuardFunction", "RecordFunction", "RollbackFunction"], "a stage that is done may be a deployment"),
+        (sample("codepipeline-stage").replace("SUCCEEDED", "STARTED"),     &["RecordFunction", "RollbackFunction"], "a stage"),
+        (sample("codepipeline-stage").replace("SUCCEEDED", "RESUMED"),     &["RecordFunction"],                     "a stage, once more"),
         (sample("codepipeline-action"),                                    &["RecordFunction"],                 "an action"),
         (sample("approval-started"),                                       &["GateFunction"],                   "nobody else may see a token"),
         (sample("ecr-push"),                                               &["RecordFunction"],                 "an image"),
-        (scan.to_string(),                                                 &["RecordFunction"],                 "what is wrong with it"),
+        (sample("inspector-scan"),                                         &["RecordFunction"],                 "what is wrong with it"),
+        (sample("inspector-finding"),                                      &["GuardFunction", "RecordFunction"], "what became known of it later"),
+        (sample("cloudwatch-alarm"),                                       &["GuardFunction"],                  "an alarm"),
+        (sample("cloudwatch-alarm-composite"),                             &["GuardFunction"],                  "an alarm of alarms"),
+        (sample("devops-guru-insight"),                                    &["GuardFunction"],                  "a guess"),
+        (sample("guardduty-finding"),                                      &["GuardFunction"],                  "a threat"),
+        (sample("codedeploy-deployment"),                                  &["RollbackFunction"],               "a deployment ended, maybe a rollback"),
+        (sample("codedeploy-deployment").replace("SUCCESS", "READY"),      &[],                                 "one that waits is no end"),
+        (sample("ecs-deployment"),                                         &["RollbackFunction"],               "the same at ECS"),
     ];
     for (event, expected, why) in cases {
         let functions: Vec<_> = hearers(&event).into_iter().map(|(function, _)| function).collect();
         assert_eq!(functions, expected, "{why}");
     }
+}
+
+#[test]
+fn our_bus_carries_requests_to_turn_back_and_nothing_else_does() {
+    let request = sample("ecs-deployment")
+        .replace("aws.ecs", "pointsman")
+        .replace("ECS Deployment State Change", "Rollback Requested");
+    assert!(hearers(&request).is_empty(), "on the default bus anybody may say so");
+    let on_ours = rules(true);
+    let [(function, rule)] = on_ours.as_slice() else { panic!("one rule is on our bus, not {}", on_ours.len()) };
+    assert_eq!((function.as_str(), &rule["EventBusName"]), ("RollbackFunction", &json!(STACK)));
+    let aws = account();
+    assert!(matches(&aws, &rule["Pattern"], &request));
+    assert!(!matches(&aws, &rule["Pattern"], &sample("cloudwatch-alarm")));
+}
+
+#[test]
+fn what_guard_and_rollback_cannot_take_is_kept() {
+    let dead = json!(format!("arn:aws:sqs:{REGION}:{ACCOUNT}:pointsman-events-dead"));
+    for (function, rule) in rules(false).into_iter().chain(rules(true)) {
+        assert_eq!(rule["DeadLetterConfig"]["Arn"] == dead, function != "GateFunction", "{function}: {rule}");
+    }
+    for function in ["GuardFunction", "RollbackFunction", "RecordFunction"] {
+        let properties = template().properties(function).unwrap();
+        assert_eq!(
+            properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"], dead,
+            "{function}"
+        );
+    }
+    let settling = template().properties("Settling").unwrap();
+    assert_eq!(settling["RedrivePolicy"]["deadLetterTargetArn"], dead);
+    assert_eq!(settling["VisibilityTimeout"], 6 * 30, "six times guard's timeout");
+    assert!(template().properties("GuardFunction").unwrap()["Timeout"].is_null(), "which is that of all functions");
+}
+
+#[test]
+fn every_function_has_a_log_group_of_bounded_age() {
+    let template = template();
+    for function in template.named("AWS::Serverless::Function") {
+        let logs = template.properties(&function.replace("Function", "Logs")).unwrap();
+        assert_eq!(logs["LogGroupName"], format!("/aws/lambda/{STACK}-{function}"));
+        assert!(logs["RetentionInDays"].is_number(), "{function}");
+    }
+}
+
+#[test]
+fn only_our_roles_tell_of_incidents() {
+    let policy = template().properties("IncidentsPolicy").unwrap();
+    let role = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{STACK}-{name}Role");
+    let expected = json!([{
+        "Effect": "Allow", "Principal": { "AWS": [role("Guard"), role("Rollback"), role("Sweep")] }, "Action": "sns:Publish",
+        "Resource": format!("arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-incidents"),
+    }]);
+    assert_eq!(policy["PolicyDocument"]["Statement"], expected);
+}
+
+/// Another region, in which the regional template is laid down.
+const ELSEWHERE: &str = "eu-west-2";
+
+fn regional() -> Template {
+    let template = Template::read(REGIONAL, REGIONAL_STACK, ELSEWHERE, ACCOUNT).unwrap();
+    template.with_parameter("HomeRegion", REGION).unwrap()
+}
+
+/// One value for each thing that a pattern lets in: texts themselves, and any other text where some are ruled out.
+fn let_in(pattern: &Value) -> Vec<Value> {
+    match pattern {
+        Value::Array(all) => {
+            all.iter().map(|one| if one.is_string() { one.clone() } else { json!("something else") }).collect()
+        }
+        Value::Object(members) => members.iter().fold(vec![json!({})], |made, (name, inner)| {
+            let each = made.iter().flat_map(|event| {
+                let_in(inner).into_iter().map(move |value| {
+                    let mut event = event.clone();
+                    event[name.as_str()] = value;
+                    event
+                })
+            });
+            each.collect()
+        }),
+        other => panic!("{other} is no pattern"),
+    }
+}
+
+#[test]
+fn other_regions_forward_what_is_listened_to_once_and_nothing_else() {
+    let aws = account();
+    let elsewhere: Vec<_> =
+        regional().named("AWS::Events::Rule").into_iter().map(|rule| regional().properties(rule).unwrap()).collect();
+    let here = rules(false).into_iter().map(|(_, rule)| rule["Pattern"].clone());
+    let patterns: Vec<_> = here.chain(elsewhere.iter().map(|rule| rule["EventPattern"].clone())).collect();
+    assert!(patterns.len() > 20, "both have rules");
+    for mut event in patterns.iter().flat_map(let_in) {
+        for (member, value) in
+            [("id", "1"), ("account", ACCOUNT), ("time", "2026-03-02T14:50:00Z"), ("region", ELSEWHERE)]
+        {
+            event[member] = json!(value);
+        }
+        event["resources"] = json!([]);
+        event["detail"] = if event["detail"].is_null() { json!({}) } else { event["detail"].clone() };
+        let event = event.to_string();
+        let forwarded = elsewhere.iter().filter(|rule| matches(&aws, &rule["EventPattern"], &event)).count();
+        assert_eq!(forwarded, usize::from(!hearers(&event).is_empty()), "{event}");
+    }
+}
+
+#[test]
+fn other_regions_forward_to_the_home_bus_and_keep_nothing() {
+    let home = format!("arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default");
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/{REGIONAL_STACK}-ForwardRole");
+    assert_eq!(
+        grants_of(&regional(), "ForwardRole"),
+        [("Allow".to_owned(), "events:PutEvents".to_owned(), home.clone())]
+    );
+    for rule in regional().named("AWS::Events::Rule") {
+        let targets = regional().properties(rule).unwrap()["Targets"].clone();
+        assert_eq!(targets, json!([{ "Id": "home", "Arn": home, "RoleArn": role }]), "{rule}: and no dead letters");
+    }
+    assert_eq!(
+        REGIONAL.matches("\n    Type: AWS::").count(),
+        regional().named("AWS::Events::Rule").len() + 1,
+        "and one role"
+    );
 }
 
 #[test]

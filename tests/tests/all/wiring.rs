@@ -1,8 +1,15 @@
 //! What `template.yaml` wires, seen from outside: who is told of an approval and how, and what the functions draw.
 
+use pointsman::domain::execution::Status;
 use pointsman::random::Random;
 use pointsman_local::aws::lambda::{Answer, Invocation};
-use pointsman_local::runner::{DEFAULT_CONFIG, Options, REGION};
+use pointsman_local::aws::{ACCOUNT, Aws, Behaviour};
+use pointsman_local::clock::Clock;
+use pointsman_local::faults::Faults;
+use pointsman_local::functions::Fleet;
+use pointsman_local::runner::{DEFAULT_CONFIG, Options, REGION, STACK, TEMPLATE};
+use pointsman_local::template::Template;
+use pointsman_local::wiring::lay_down;
 use pointsman_tests::payloads::push;
 use pointsman_tests::world::{BEGIN, World};
 use serde_json::{Map, Value, json};
@@ -75,10 +82,7 @@ async fn an_approval_is_told_in_both_ways_as_the_samples_show() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pipeline_that_is_made_up_tells_the_stacks_topic_where_it_may() {
-    let elsewhere = DEFAULT_CONFIG.replace(
-        r#"deploys = [{ region = "us-east-1", pipeline = "shop-production""#,
-        r#"deploys = [{ region = "eu-west-2", pipeline = "shop-production""#,
-    );
+    let elsewhere = production_elsewhere();
     #[rustfmt::skip]
     let cases = [
         (DEFAULT_CONFIG, REGION,      json!(TOPIC), "in the stack's region"),
@@ -91,6 +95,87 @@ async fn a_pipeline_that_is_made_up_tells_the_stacks_topic_where_it_may() {
         let stages = found["pipeline"]["stages"].as_array().unwrap();
         let approve = stages.iter().find(|stage| stage["name"] == "Approve").unwrap();
         assert_eq!(approve["actions"][0]["configuration"]["NotificationArn"], expected, "{why}");
+    }
+}
+
+/// The example shop with production in another region, and all else at home.
+fn production_elsewhere() -> String {
+    DEFAULT_CONFIG.replace(
+        r#"deploys = [{ region = "us-east-1", pipeline = "shop-production""#,
+        r#"deploys = [{ region = "eu-west-2", pipeline = "shop-production""#,
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_in_another_region_is_heard_at_home_once_and_says_where_it_was() {
+    let world = World::with_config(&production_elsewhere()).await;
+    let seen = probe(&world);
+    let ask = |service: &str, region: &str, operation: &str, input: Value| {
+        world.aws().ask(service, region, operation, input).unwrap()
+    };
+    let pattern = json!({ "source": ["aws.cloudwatch"] }).to_string();
+    ask("events", REGION, "PutRule", json!({ "Name": "probe", "EventPattern": pattern }));
+    ask("events", REGION, "PutTargets", json!({ "Rule": "probe", "Targets": [{ "Id": "probe", "Arn": PROBE }] }));
+    let regions = ["eu-west-2", REGION, "ap-south-1"];
+    for region in regions {
+        let alarm = json!({
+            "AlarmName": "shop", "Namespace": "Shop", "MetricName": "Errors", "Statistic": "Sum", "Period": 60,
+            "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold",
+        });
+        ask("monitoring", region, "PutMetricAlarm", alarm);
+        let state = json!({ "AlarmName": "shop", "StateValue": "ALARM", "StateReason": "a test" });
+        ask("monitoring", region, "SetAlarmState", state);
+    }
+    world.settle().await;
+    let mut heard: Vec<_> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|event| event["detail"]["state"]["value"] == "ALARM")
+        .map(|event| {
+            (
+                event["region"].as_str().unwrap().to_owned(),
+                event["account"].clone(),
+                event["detail"]["alarmName"].clone(),
+            )
+        })
+        .collect();
+    heard.sort_by(|left, right| left.0.cmp(&right.0));
+    let expected = ["eu-west-2", REGION].map(|region| (region.to_owned(), json!(ACCOUNT), json!("shop")));
+    assert_eq!(heard, expected, "the configuration names no third region");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_in_another_region_is_asked_for_at_once() {
+    let world = World::with_config(&production_elsewhere()).await;
+    assert_eq!(world.send("push", "12511598-033a-43f0-8b31-7727d346af03", &push("production", 1, 2, BEGIN)).await, 202);
+    // Long before `sweep` would ask about it.
+    world.settle().await;
+    let [execution] = world.executions().await.try_into().unwrap_or_else(|all| panic!("{all:?}"));
+    assert_eq!(execution.status, Status::AwaitingApproval);
+    assert_eq!(world.local.ledger().approvals_of(&execution.id).await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_on_call_is_subscribed_where_the_stack_names_them() {
+    for address in ["", "ada@example.com"] {
+        let aws = Aws::new(Clock::real(), Behaviour::default(), Faults::none(), 1).unwrap();
+        let fleet = Fleet::new(&aws, Random::seeded(1), None);
+        let template = Template::read(TEMPLATE, STACK, REGION, ACCOUNT).unwrap();
+        let template = template.with_parameter("IncidentsEmail", address).unwrap();
+        // Laid down again, as an account that goes on from a save, it is the same.
+        for _ in 0..2 {
+            lay_down(&aws, &template, &fleet, &|_| "secret".to_owned()).unwrap();
+        }
+        let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:pointsman-incidents");
+        let listed = aws.ask("sns", REGION, "ListSubscriptionsByTopic", json!({ "TopicArn": topic })).unwrap();
+        let listed: Vec<_> =
+            listed["Subscriptions"].as_array().unwrap().iter().map(|one| one["Endpoint"].clone()).collect();
+        let expected: Vec<Value> =
+            [address].into_iter().filter(|address| !address.is_empty()).map(Value::from).collect();
+        assert_eq!(listed, expected);
+        let rules = aws.ask("events", REGION, "ListRules", json!({ "EventBusName": STACK })).unwrap();
+        assert_eq!(rules["Rules"][0]["Name"], "pointsman-RollbackFunction-Requests", "our bus has its rule");
     }
 }
 
