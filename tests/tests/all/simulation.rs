@@ -8,13 +8,15 @@
 //! ids from the source of its jitter, so a seed with a log is another history.
 
 mod approvals;
+mod incidents;
 mod people;
+mod trouble;
 
 use people::{Crowd, Rules};
 use pointsman::domain::audit;
 use pointsman::domain::change::ChangeKind;
 use pointsman::domain::delivery::Delivery;
-use pointsman::domain::execution::{Execution, Origin, Status};
+use pointsman::domain::execution::{Execution, ExecutionId, Kind, Origin, Status};
 use pointsman_local::aws::{AnsweredApproval, Behaviour, Pace};
 use pointsman_local::faults::{Faults, Rates};
 use pointsman_local::functions::Reaper;
@@ -25,11 +27,16 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use trouble::Trouble;
 
 const BRANCHES: [(&str, &str); 3] = [("main", "dev"), ("staging", "staging"), ("production", "production")];
 /// Who pushes and who writes. Mallory is nobody's approver.
 const AUTHORS: [&str; 6] = ["mallory", "mallory", "mallory", "ada", "bob", "eve"];
 const PUSHES: u64 = 6;
+/// Where the branches of guarded environments are before anything goes wrong, by [`BRANCHES`].
+const FIRST: [u64; 2] = [3, 4];
+/// How long it takes until these have landed, in seconds.
+const PEACE_SECONDS: u64 = 4 * 60;
 /// How long deliveries keep coming, in seconds.
 const BUSY_SECONDS: u64 = 12 * 60;
 /// How long nothing goes wrong any more: longer than an absence takes to count, twice, and than a dead letter takes.
@@ -61,20 +68,26 @@ enum Event {
     Person,
     /// Another configuration is pushed.
     Configuration,
+    /// Something goes wrong in production, or is mended.
+    Trouble,
 }
 
 /// A history of three branches, and how GitHub tells it.
 fn history(random: &mut fastrand::Rng) -> Vec<Sending> {
     let mut sendings = Vec::new();
-    let mut heads = [1_u64; BRANCHES.len()];
+    let mut heads = [FIRST[0], FIRST[1], 1];
+    let mut gone: [Vec<u64>; BRANCHES.len()] = Default::default();
     for number in 0..PUSHES {
-        // Half of them go where people are asked.
-        let branch = random.usize(..4).min(BRANCHES.len() - 1);
+        // Two of five go where people are asked.
+        let branch = [0, 0, 1, 2, 2][random.usize(..5)];
         let before = heads[branch];
         // Now and then somebody goes back to where the branch was.
-        let after = if random.u8(..) < 40 && before > 1 { before - 1 } else { 10 + number * 10 };
+        let goes_back = random.u8(..) < 40 && before > 1;
+        let known = if gone[branch].is_empty() { before - 1 } else { gone[branch][random.usize(..gone[branch].len())] };
+        let after = if goes_back && known != before { known } else { 10 + number * 10 };
+        gone[branch].push(before);
         heads[branch] = after;
-        let at = random.u64(..BUSY_SECONDS / 2) / PUSHES + number * BUSY_SECONDS / PUSHES / 2;
+        let at = random.u64(..BUSY_SECONDS / 2) / PUSHES + number * BUSY_SECONDS / PUSHES / 2 + PEACE_SECONDS;
         let pushed_at = BEGIN + at as i64;
         let mut author = || AUTHORS[random.usize(..AUTHORS.len())];
         let (pusher, author, committer) = (author(), author(), author());
@@ -101,15 +114,21 @@ fn history(random: &mut fastrand::Rng) -> Vec<Sending> {
 
 /// What happens when, in order.
 fn events(sendings: &[Sending], rules: &Rules, random: &mut fastrand::Rng) -> Vec<(u64, Event)> {
+    let ends = PEACE_SECONDS + BUSY_SECONDS + BUSY_SECONDS / 2;
     let mut events: Vec<(u64, Event)> =
         sendings.iter().enumerate().map(|(number, sending)| (sending.at, Event::Sending(number))).collect();
     events.extend(rules.changed_at.map(|at| (at, Event::Configuration)));
     // Sometimes they are quick, and sometimes few look at their mail in time.
     let longest = random.u64(20..120);
-    let mut at = 30;
-    while at < BUSY_SECONDS + BUSY_SECONDS / 2 {
+    let mut at = PEACE_SECONDS + 30;
+    while at < ends {
         events.push((at, Event::Person));
         at += random.u64(5..longest);
+    }
+    let mut at = PEACE_SECONDS + random.u64(..60);
+    while at < PEACE_SECONDS + BUSY_SECONDS {
+        events.push((at, Event::Trouble));
+        at += random.u64(10..80);
     }
     events.sort_by_key(|(at, _)| *at);
     events
@@ -191,6 +210,7 @@ struct Outcome {
     dump: String,
     sendings: Vec<Sending>,
     left: approvals::Left,
+    incidents: incidents::Left,
 }
 
 fn play(seed: u64) -> Outcome {
@@ -211,6 +231,7 @@ async fn play_in_time(seed: u64) -> Outcome {
             pace: Pace::Real,
             start_token_honoured: token_honoured,
             answered_approval,
+            rollback_passes_transition: random.bool(),
             ..Behaviour::default()
         },
         faults: faults.clone(),
@@ -220,10 +241,11 @@ async fn play_in_time(seed: u64) -> Outcome {
         ..Options::default()
     };
     let world = World::start(options).await;
+    let mut trouble = Trouble::begin(seed, &world);
+    let mut taken = peace(&world, &mut trouble).await;
     begin(bad_day(&mut random), &faults, rates(token_honoured));
     let sendings = history(&mut random);
     let mut crowd = Crowd::new(seed, rules.has_gate);
-    let mut taken = BTreeSet::new();
     for (at, event) in events(&sendings, &rules, &mut random) {
         pass_until(&world, at).await;
         match event {
@@ -239,19 +261,74 @@ async fn play_in_time(seed: u64) -> Outcome {
             }
             Event::Person => crowd.act(&world).await,
             Event::Configuration => crowd.change(&world, &rules).await,
+            Event::Trouble => trouble.act(&world).await,
         }
     }
     faults.quiet();
     *is_calm.lock().unwrap() = true;
     let calm_since = world.aws().clock().now().as_second();
-    world.pass(CALM).await;
+    come_to_rest(&world).await;
+    let incidents = incidents_left(&world, rules.guarding, &trouble).await;
+    leave_behind(&world, taken, sendings, rules, crowd, calm_since, incidents).await
+}
+
+/// The first versions of the guarded environments land, before anything goes wrong.
+async fn peace(world: &World, trouble: &mut Trouble) -> BTreeSet<String> {
+    trouble.before(world);
+    let mut taken = BTreeSet::new();
+    for ((branch, _), number) in BRANCHES.iter().zip(FIRST) {
+        let delivery = format!("first-{branch}");
+        let payload = push(branch, 1, number, BEGIN);
+        if (200..300).contains(&world.send("push", &delivery, &payload).await) {
+            taken.insert(delivery);
+        }
+    }
+    pass_until(world, PEACE_SECONDS).await;
+    taken
+}
+
+/// Nothing goes wrong any more: everything that was broken is mended, and then what is held is released.
+async fn come_to_rest(world: &World) {
+    trouble::mend(world);
+    world.pass(CALM / 2).await;
+    trouble::release_all(world).await;
+    world.pass(CALM / 2).await;
     for _ in 0..MORE_CALM_TIMES {
-        if people::questions(&world).iter().all(|question| question.status != "InProgress") {
+        let is_asked = people::questions(world).iter().any(|question| question.status == "InProgress");
+        if !is_asked && trouble::is_at_rest(&world.local.ledger(), world.aws().clock().now()).await {
             break;
         }
+        trouble::release_all(world).await;
         world.pass(MORE_CALM).await;
     }
-    leave_behind(&world, taken, sendings, rules, crowd, calm_since).await
+}
+
+/// What is left of incidents.
+async fn incidents_left(world: &World, policy: trouble::Policy, trouble: &Trouble) -> incidents::Left {
+    let (ledger, now) = (world.local.ledger(), world.aws().clock().now());
+    let incidents = ledger.latest_incidents(None, now, 1_000).await.unwrap();
+    let (mut rollbacks, mut quarantines) = (Vec::new(), Vec::new());
+    let mut subjects: Vec<String> = incidents.iter().map(|incident| format!("incident#{}", incident.id)).collect();
+    for trouble::Guarded { name, .. } in &trouble::GUARDED {
+        rollbacks.extend(ledger.latest_rollbacks(name, 1_000).await.unwrap());
+        quarantines.extend(ledger.quarantines(name, 1_000).await.unwrap());
+        subjects.push(format!("environment#{name}"));
+    }
+    let mut chains = BTreeMap::new();
+    for subject in subjects {
+        let chain = ledger.chain(&subject).await.unwrap();
+        chains.insert(subject, chain);
+    }
+    incidents::Left {
+        policy,
+        incidents,
+        rollbacks,
+        quarantines,
+        chains,
+        calls: world.aws().kept_calls(),
+        sights: trouble.sights(),
+        held: ledger.held().await.unwrap(),
+    }
 }
 
 /// From now on things go wrong, as usual or, on a bad day, worse.
@@ -280,6 +357,7 @@ async fn leave_behind(
     rules: Rules,
     crowd: Crowd,
     calm_since: i64,
+    incidents: incidents::Left,
 ) -> Outcome {
     let ledger = world.local.ledger();
     let found = ledger.deliveries(world.aws().clock().now(), 1_000).await.unwrap();
@@ -309,6 +387,7 @@ async fn leave_behind(
         dump,
         sendings,
         left,
+        incidents,
     }
 }
 
@@ -320,6 +399,7 @@ fn check(seed: u64, outcome: &Outcome) {
         audit::verify(chain).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
     }
     approvals::check(seed, outcome);
+    incidents::check(seed, outcome);
 }
 
 fn every_taken_delivery_came_to_something(seed: u64, outcome: &Outcome) {
@@ -363,8 +443,11 @@ fn what_runs_is_what_the_ledger_says(seed: u64, outcome: &Outcome) {
                     assert_eq!(&ours, theirs, "seed {seed}: {aws_id} runs another commit than the ledger says");
                 }
                 None => {
+                    // RollbackStage takes no token: a request that the network doubles makes two executions, of which one is
+                    // answered.
                     let explains = |execution: &&Execution| {
-                        execution.status == Status::Unknown && execution.target.name == *pipeline
+                        execution.target.name == *pipeline
+                            && (execution.status == Status::Unknown || execution.kind == Kind::Rollback)
                     };
                     let is_explained = outcome.executions.iter().any(|execution| explains(&execution));
                     assert!(is_explained, "seed {seed}: {aws_id} of {pipeline} runs and the ledger does not know");
@@ -373,7 +456,13 @@ fn what_runs_is_what_the_ledger_says(seed: u64, outcome: &Outcome) {
         }
     }
     let running: BTreeSet<_> = outcome.started.values().flatten().map(|(aws_id, _)| aws_id.as_str()).collect();
-    for aws_id in owners.keys() {
+    for (aws_id, execution) in &owners {
+        // What is deployed past its pipeline has an execution of its own, that CodePipeline never made.
+        let is_past_it = matches!(&execution.origin, Origin::Rollback { rollback }
+            if execution.id == ExecutionId::of_rollback(rollback, "deploy"));
+        if is_past_it {
+            continue;
+        }
         assert!(running.contains(aws_id), "seed {seed}: the ledger knows {aws_id}, and CodePipeline does not");
     }
     for execution in &outcome.executions {
@@ -398,14 +487,21 @@ fn nothing_older_starts_after_something_newer(seed: u64, outcome: &Outcome) {
 
 /// The seeds of one test: the harness runs several at once.
 fn play_all(seeds: std::ops::RangeInclusive<u64>) {
+    let mut counts = BTreeMap::new();
     for seed in seeds {
         let outcome = play(seed);
         check(seed, &outcome);
+        incidents::count(&outcome, &mut counts);
         // A seed replays identically. Every tenth is played twice.
         if seed % 10 == 0 {
             let again = play(seed);
             assert_eq!(outcome.dump, again.dump, "seed {seed} does not replay");
         }
+    }
+    // A simulation in which nothing is turned back is a dull one.
+    for step in ["stop", "rollback_stage", "start", "deploy"] {
+        let by_it = format!("rollback done by {step} ");
+        assert!(counts.keys().any(|what| what.starts_with(&by_it)), "nothing was {by_it}in all of them: {counts:#?}");
     }
 }
 
@@ -455,5 +551,17 @@ fn one_seed() {
         println!("{} of {}: {:?}, votes {:?}", approval.id, approval.execution, approval.state, approval.votes);
     }
     println!("{:#?}", outcome.left.questions);
+    for incident in &outcome.incidents.incidents {
+        println!("{} {:?} {:?}: {}", incident.id, incident.environment, incident.status, incident.reason);
+    }
+    for rollback in &outcome.incidents.rollbacks {
+        println!("{rollback:#?}");
+    }
+    for entry in outcome.incidents.chains.values().flatten() {
+        println!("{} {} {} {} {}", entry.subject, entry.at, entry.actor, entry.what, entry.detail);
+    }
+    for call in &outcome.incidents.calls {
+        println!("{} {} {} {} {:?}", call.at, call.caller, call.operation, call.input, call.outcome);
+    }
     check(seed, &outcome);
 }

@@ -78,7 +78,7 @@ fn enough_of_the_right_people_let_it_in(seed: u64, outcome: &Outcome, approval: 
     let by = match decision {
         Decision::Approved { by } => by,
         Decision::Passed { .. } => panic!("seed {seed}: {id} passed as a rollback, and there is none"),
-        Decision::Rejected { .. } | Decision::Expired | Decision::Withdrawn => return,
+        Decision::Rejected { .. } | Decision::Expired | Decision::TurnedBack { .. } | Decision::Withdrawn => return,
     };
     let judged = &entry.detail["judged_by"];
     let version = judged["configuration"].as_u64().unwrap() as usize;

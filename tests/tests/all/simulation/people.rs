@@ -3,6 +3,8 @@
 //! Everything is drawn from one seeded source. People have no faults of their own making: what they send meets those of
 //! the functions behind it. What they see they see as it is, without faults.
 
+use super::PEACE_SECONDS;
+use super::trouble::Policy;
 use crate::journeys::SHOP;
 use pointsman_local::runner::REGION;
 use pointsman_tests::payloads::sha;
@@ -28,6 +30,8 @@ pub(super) struct Rules {
     pub(super) has_gate: bool,
     /// When nothing goes in, if ever, in seconds since the epoch: from the first moment to before the last.
     pub(super) freeze: Option<std::ops::Range<i64>>,
+    /// What turns the other environments back.
+    pub(super) guarding: Policy,
 }
 
 const ADA: &str = r#"{ email = "ada@example.com", github = "ada" }"#;
@@ -49,7 +53,7 @@ impl Rules {
             policy += "[environments.production.gate]\nfindings = [\"CRITICAL\"]\nwait_for_scan = \"3m\"\n";
         }
         let freeze = (random.u8(..4) == 0).then(|| {
-            let from = BEGIN + random.i64(1..10) * 60;
+            let from = BEGIN + PEACE_SECONDS as i64 + random.i64(1..10) * 60;
             from..from + random.i64(2..8) * 60
         });
         if let Some(freeze) = &freeze {
@@ -60,10 +64,12 @@ impl Rules {
                  windows = [{{ from = \"{from}\", to = \"{to}\", timezone = \"UTC\" }}]\n"
             );
         }
+        let guarding = Policy::drawn(random);
+        let shop = guarding.written_into(SHOP);
         let groups = |devops: &[&str], product: &[&str]| {
             let (devops, product) = (devops.join(", "), product.join(", "));
             format!(
-                "{SHOP}\n[approvers.devops]\nmembers = [{devops}]\n[approvers.product]\nmembers = [{product}]\n{policy}"
+                "{shop}\n[approvers.devops]\nmembers = [{devops}]\n[approvers.product]\nmembers = [{product}]\n{policy}"
             )
         };
         let after = match random.u8(..4) {
@@ -72,8 +78,8 @@ impl Rules {
             2 => groups(&[BOB, CYD], &[EVE]),
             _ => groups(&[ADA, BOB, CYD, DAN], &[EVE, ADA]),
         };
-        let changed_at = random.bool().then(|| random.u64(60..700));
-        Self { texts: [groups(&[ADA, BOB, CYD], &[EVE, ADA]), after], changed_at, has_gate, freeze }
+        let changed_at = random.bool().then(|| PEACE_SECONDS + random.u64(60..700));
+        Self { texts: [groups(&[ADA, BOB, CYD], &[EVE, ADA]), after], changed_at, has_gate, freeze, guarding }
     }
 }
 
