@@ -8,7 +8,7 @@ use crate::rollback::commit;
 use crate::session::{Session, Surroundings};
 use crate::text::{Style, plain};
 use pointsman::domain::change::Sha;
-use pointsman::domain::execution::{Target, TargetKind};
+
 use pointsman::domain::hold::Wanted;
 use pointsman::ledger::Filter;
 use pointsman::rolling::hold::{self, HoldSeen, Released};
@@ -69,8 +69,7 @@ pub(crate) async fn hold(args: &HoldArgs, globals: &Globals, around: &Surroundin
     let style = Style::of(globals, around);
     let config = find(&session, &args.environment).await?;
     let ways = deploys(&config, args.region())?.into_iter().map(|deploy| {
-        let target =
-            Target { kind: TargetKind::Pipeline, name: deploy.pipeline.clone(), region: deploy.home().to_owned() };
+        let target = deploy.target();
         (deploy.region.clone(), target, deploy.stage.clone())
     });
     let want = Wanted {

@@ -9,7 +9,7 @@ use crate::domain::audit::Note;
 use crate::domain::incident::Incident;
 use crate::domain::notice::{self, Notice};
 use crate::domain::rollback::Rollback;
-use crate::ledger::{Loaded, Writes};
+use crate::ledger::{Loaded, Writes, incident_subject};
 use crate::run::{Engine, RunError, in_turns};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -98,19 +98,7 @@ pub async fn save_incident(
         writes = with_notice(engine, writes, environment, notice::incident(record, rollbacks, is_held), now).await?;
     }
     let note = Note { actor: engine.actor.clone(), what: what.to_owned(), detail };
-    Ok(engine.ledger.save_noted(writes, &format!("incident#{}", record.id), note, now).await?)
-}
-
-/// Has a notice sent that belongs to no incident's change.
-///
-/// # Errors
-/// [`RunError`].
-pub async fn want(engine: &Engine, environment: &str, wanted: Notice, now: Timestamp) -> Result<(), RunError> {
-    in_turns(|| async {
-        let writes = with_notice(engine, Writes::new(), environment, wanted.clone(), now).await?;
-        Ok(engine.ledger.save(writes).await?)
-    })
-    .await
+    Ok(engine.ledger.save_noted(writes, &incident_subject(&record.id), note, now).await?)
 }
 
 /// `writes` with a notice that is to be sent.

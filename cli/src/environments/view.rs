@@ -8,7 +8,7 @@ use pointsman::domain::change::Sha;
 use pointsman::domain::execution::ExecutionId;
 use pointsman::domain::hold::Hold;
 use pointsman::domain::quarantine::Quarantine;
-use pointsman::domain::readiness::Ready;
+use pointsman::domain::rollback::Ready;
 use pointsman::domain::rollback::{Candidate, Judged, Step, Version};
 use pointsman::domain::shown::zoned;
 use pointsman::rolling::{Asked, Plan, PlanOf, plan};

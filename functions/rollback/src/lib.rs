@@ -86,7 +86,7 @@ pub async fn handle(app: &App, event: &Event) -> Result<(), RunError> {
     }
     let mut outcome = outcome;
     for rollback in concerned {
-        outcome = outcome.and(advance(&app.engine, &app.hands, &rollback.id, app.config.now()).await);
+        outcome = outcome.and(advance(&app.engine, &app.hands, &rollback.id).await);
         outcome = outcome.and(tell(app, &rollback.environment).await);
     }
     outcome

@@ -7,7 +7,7 @@ use crate::{App, Summary};
 use pointsman::aws::codepipeline::CodePipeline;
 use pointsman::config::{Deploy, FrozenEnvironment};
 use pointsman::domain::approval::{FreezeByHand, frozen_at};
-use pointsman::domain::execution::{Target, TargetKind};
+use pointsman::domain::execution::Target;
 use pointsman::domain::policy::Freeze;
 use pointsman::domain::shown;
 use pointsman::ledger::Closed;
@@ -61,8 +61,7 @@ fn count(name: &str, outcome: Result<(), RunError>, summary: &mut Summary) {
 /// The stages that bring a version there, each once.
 fn stages(environment: &FrozenEnvironment) -> BTreeSet<(Target, String)> {
     let stage = |deploy: &Deploy| {
-        let target =
-            Target { kind: TargetKind::Pipeline, name: deploy.pipeline.clone(), region: deploy.home().to_owned() };
+        let target = deploy.target();
         (target, deploy.stage.clone())
     };
     environment.deploys.iter().map(stage).collect()

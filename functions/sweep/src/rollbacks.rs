@@ -10,7 +10,7 @@ use pointsman::run::{Engine, RunError};
 /// Takes one on that is due: the event that should have done so may be lost.
 pub(crate) async fn look_after(app: &App, id: &RollbackId, summary: &mut Summary) -> Result<(), RunError> {
     let now = app.config.now();
-    advance(&app.engine, &app.hands, id, now).await?;
+    advance(&app.engine, &app.hands, id).await?;
     let Some(rollback) = app.engine.ledger.rollback(id).await? else { return Ok(()) };
     if rollback.value.is_slow(now) {
         tracing::warn!(rollback = %id, environment = rollback.value.environment, "a rollback takes long");

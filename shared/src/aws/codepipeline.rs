@@ -9,7 +9,7 @@ pub use rollback::{GoodRun, Inside, Mode, Outline, StageNow};
 pub use transitions::Transition;
 
 use super::targets::{Answer, Listing, Regional, answer_of};
-use super::{AwsConfig, CallError, client};
+use super::{AwsConfig, CallError, client, moment};
 use crate::domain::execution::{CLOCK_SKEW, Execution, Seen, StartEvent, Target};
 use crate::domain::observed::{Link, Mark, Observed, Report, State, Trigger};
 use aws_sdk_codepipeline::config::retry::RetryConfig;
@@ -357,5 +357,5 @@ fn read_status(status: &sdk::PipelineExecutionStatus) -> Option<State> {
 }
 
 pub(super) fn time(at: Option<&DateTime>) -> Timestamp {
-    at.and_then(|at| Timestamp::from_millisecond(at.to_millis().ok()?).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+    moment(at).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -244,7 +244,7 @@ where
 }
 
 /// A moment as the SDK gives it.
-#[cfg(any(feature = "alarms", feature = "deployments"))]
+#[cfg(any(feature = "alarms", feature = "targets"))]
 fn moment(at: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
     Timestamp::from_millisecond(at?.to_millis().ok()?).ok()
 }

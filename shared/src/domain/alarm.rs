@@ -29,11 +29,6 @@ impl AlarmState {
             Self::InsufficientData => "INSUFFICIENT_DATA",
         }
     }
-
-    /// Whether it is red.
-    pub fn is_red(self) -> bool {
-        self == Self::Alarm
-    }
 }
 
 impl fmt::Display for AlarmState {

@@ -9,6 +9,7 @@ use super::execution::ExecutionId;
 use super::image::{Blocker, Finding, FindingStatus, ImageState, Scan, Scans, check, digest_of};
 use super::incident::{Blamed, Incident, Status};
 use super::policy::{Gate, RollbackPolicy, RollbackRegions, Severity};
+use super::shown;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +83,7 @@ impl Deployment {
 
     /// The commit's first seven digits, or what stands for them.
     pub fn digits(&self) -> &str {
-        self.sha.as_ref().map_or("a commit that is not known", Sha::short)
+        shown::digits(self.sha.as_ref())
     }
 
     /// As an incident blames it.

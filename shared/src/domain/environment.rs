@@ -1,7 +1,7 @@
 //! What has landed in an environment, region by region: the record that says which version is live.
 
 use super::change::Sha;
-use super::execution::{ExecutionId, Target, TargetKind};
+use super::execution::{ExecutionId, Target};
 use super::observed::Observed;
 use super::policy::Environment;
 use jiff::Timestamp;
@@ -106,9 +106,7 @@ impl EnvironmentState {
 
 /// Where a run of `target` has landed in `environment` so far, and when: by region.
 pub fn landings(environment: &Environment, target: &Target, observed: &Observed) -> BTreeMap<String, Landing> {
-    let is_its = |deploy: &&super::policy::Deploy| {
-        target.kind == TargetKind::Pipeline && deploy.pipeline == target.name && deploy.home() == target.region
-    };
+    let is_its = |deploy: &&super::policy::Deploy| deploy.target() == *target;
     let landed = environment.deploys.iter().filter(is_its);
     let landing = |stage: &str| Some(Landing { began: observed.deploy_began(stage), at: observed.passed(stage)? });
     landed.filter_map(|deploy| Some((deploy.region.clone(), landing(&deploy.stage)?))).collect()
@@ -116,6 +114,7 @@ pub fn landings(environment: &Environment, target: &Target, observed: &Observed)
 
 #[cfg(test)]
 mod tests {
+    use super::super::execution::TargetKind;
     use super::*;
     use crate::domain::observed::{Mark, Report, State};
     use crate::domain::policy::Deploy;

@@ -25,7 +25,6 @@ pub mod observed;
 pub mod pattern;
 pub mod policy;
 pub mod quarantine;
-pub mod readiness;
 pub mod rollback;
 pub mod route;
 pub mod routing;

@@ -2,6 +2,7 @@
 //!
 //! Data only, in the shape in which people write it. Whoever decides gets it as an argument.
 
+use super::execution::{Target, TargetKind};
 use super::pattern::Patterns;
 use jiff::civil::{Date, DateTime};
 use schemars::JsonSchema;
@@ -98,6 +99,11 @@ pub struct Deploy {
 }
 
 impl Deploy {
+    /// The pipeline, where it lives.
+    pub fn target(&self) -> Target {
+        Target { kind: TargetKind::Pipeline, name: self.pipeline.clone(), region: self.home().to_owned() }
+    }
+
     /// The AWS region that the pipeline lives in.
     pub fn home(&self) -> &str {
         self.pipeline_region.as_deref().unwrap_or(&self.region)

@@ -152,6 +152,11 @@ fn is_mark(character: char) -> bool {
         | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
+/// The first seven digits of a commit, or what stands for them.
+pub fn digits(sha: Option<&Sha>) -> &str {
+    sha.map_or("a commit that is not known", Sha::short)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

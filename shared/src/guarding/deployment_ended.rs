@@ -2,7 +2,6 @@
 
 use super::Outcome;
 use super::alarm::{Red, heard_red};
-use super::place::is_of;
 use crate::aws::cloudwatch::Alarms;
 use crate::domain::execution::Target;
 use crate::domain::observed::{Report, State};
@@ -32,7 +31,8 @@ pub(super) async fn look(
             continue;
         };
         let Ok(wanted) = policy.alarms.compile_flat() else { continue };
-        let its = config.environment.deploys.iter().filter(|deploy| deploy.stage == *stage && is_of(deploy, target));
+        let its =
+            config.environment.deploys.iter().filter(|deploy| deploy.stage == *stage && deploy.target() == *target);
         let regions: BTreeSet<&str> = its.map(|deploy| deploy.region.as_str()).collect();
         if !regions.is_empty() && !is_taken_in {
             // `record` hears of it too, maybe later: what landed must be known before it can be blamed.

@@ -3,7 +3,7 @@
 use crate::config::{Deploy, EnvironmentConfig};
 use crate::domain::blame::{Deployment, LastRollback};
 use crate::domain::environment::{EnvironmentState, Version};
-use crate::domain::execution::{Execution, ExecutionId, Kind, Target, TargetKind};
+use crate::domain::execution::{Execution, ExecutionId, Kind};
 use crate::domain::image::digest_of;
 use crate::domain::policy::RollbackPolicy;
 use crate::ledger::{Filter, Loaded};
@@ -127,7 +127,7 @@ async fn on_the_way(
     };
     for execution in latest.iter().filter(is_recent) {
         let Some(aws_id) = execution.start.aws_id() else { continue };
-        let its: Vec<&Deploy> = deploys.iter().filter(|deploy| is_of(deploy, &execution.target)).collect();
+        let its: Vec<&Deploy> = deploys.iter().filter(|deploy| deploy.target() == execution.target).collect();
         if its.is_empty() {
             continue;
         }
@@ -148,9 +148,4 @@ async fn on_the_way(
         }
     }
     Ok(found)
-}
-
-/// Whether a version lands there by this target.
-pub(super) fn is_of(deploy: &Deploy, target: &Target) -> bool {
-    target.kind == TargetKind::Pipeline && deploy.pipeline == target.name && deploy.home() == target.region
 }

@@ -3,7 +3,7 @@
 use super::{Ledger, LedgerError, Loaded, Writes, item_of, keys, read};
 use crate::aws::dynamodb::{Key, Write};
 use crate::domain::environment::EnvironmentState;
-use crate::domain::readiness::Ready;
+use crate::domain::rollback::Ready;
 
 impl Ledger {
     /// The record of an environment in each of `regions`, in their order; new where nothing has landed yet.

@@ -1,6 +1,5 @@
 //! Takes a rollback as far as it goes now: reads how things stand, decides, saves, performs, and again.
 
-use super::plan::target_of;
 use super::save::{load, save};
 use super::step::{accepted, take};
 use super::world::facts;
@@ -25,13 +24,13 @@ const MOVES_MAX: usize = 12;
 ///
 /// # Errors
 /// What AWS or the ledger failed with: it stays due, and goes on from where it is.
-pub async fn advance(engine: &Engine, hands: &Hands, id: &RollbackId, now: Timestamp) -> Result<(), RunError> {
+pub async fn advance(engine: &Engine, hands: &Hands, id: &RollbackId) -> Result<(), RunError> {
     for _ in 0..MOVES_MAX {
-        match one_move(engine, hands, id, now).await {
+        match one_move(engine, hands, id).await {
             Ok(After::Go) | Err(RunError::Ledger(LedgerError::Conflict)) => {}
             Ok(After::Stop) => return Ok(()),
             Ok(After::Over) => {
-                let rollback = load(engine, id).await?.value;
+                let (rollback, now) = (load(engine, id).await?.value, hands.now());
                 let concluded = conclude(engine, &rollback.incident, now).await;
                 if let (Some(sha), Phase::Done { .. }) = (&rollback.from.sha, &rollback.phase) {
                     let barred = bar(engine, &rollback.environment, sha, rollback.incident.as_str(), now).await;
@@ -56,8 +55,9 @@ pub(super) enum After {
     Over,
 }
 
-async fn one_move(engine: &Engine, hands: &Hands, id: &RollbackId, now: Timestamp) -> Result<After, RunError> {
+async fn one_move(engine: &Engine, hands: &Hands, id: &RollbackId) -> Result<After, RunError> {
     let mut loaded = load(engine, id).await?;
+    let now = hands.now();
     if loaded.value.phase == Phase::Claimed {
         // Saved with what comes of it: until then it is closed once more, which is harmless.
         close_the_ways(engine, &loaded.value, now).await?;
@@ -68,14 +68,12 @@ async fn one_move(engine: &Engine, hands: &Hands, id: &RollbackId, now: Timestam
         return Ok(After::Over);
     }
     let facts = facts(engine, hands, &rollback, now).await?;
+    let now = hands.now();
     match next(&rollback, &facts, now) {
         Move::Nothing | Move::Hold => Ok(After::Stop),
         Move::Take(step) => take(engine, hands, loaded, step, &facts, now).await,
-        Move::Wait => wait(engine, hands, loaded, &facts, now).await,
-        Move::LetIn(_) => {
-            hold::tend(engine, &rollback.environment, now).await?;
-            wait(engine, hands, loaded, &facts, now).await
-        }
+        // Its own execution is let in, and the way closed behind it, while it is waited for.
+        Move::Wait | Move::LetIn(_) => wait(engine, hands, loaded, &facts, now).await,
         Move::Follow(step, work) => {
             let writes = accepted(engine, &mut loaded.value, Writes::new(), now).await?;
             loaded.value.turn_to(Phase::Going { step, work: work.clone(), since: now }, now);
@@ -148,7 +146,7 @@ async fn wanted(engine: &Engine, rollback: &Rollback) -> Result<Wanted, RunError
         by: rollback.by.clone(),
         reason: finish::why_held(rollback),
         incident: Some(rollback.incident.to_string()),
-        ways: all.map(|deploy| (deploy.region.clone(), target_of(deploy), deploy.stage.clone())).collect(),
+        ways: all.map(|deploy| (deploy.region.clone(), deploy.target(), deploy.stage.clone())).collect(),
     })
 }
 

@@ -1,10 +1,9 @@
 //! Claims what an incident wants turned back: one rollback per region, each at most once.
 
 use super::plan::{Asked, Plan, PlanOf, Reach, plan};
-use super::save::{incident, subject};
 use crate::domain::incident::{Blamed, Cause, Decision, Incident, IncidentId, Status};
 use crate::domain::rollback::{LOOK_AGAIN_AFTER, Phase, Rollback, RollbackId};
-use crate::ledger::{Loaded, Writes};
+use crate::ledger::{Loaded, Writes, incident_subject};
 use crate::run::{Engine, RunError, in_turns};
 use crate::telling::save_incident;
 use jiff::Timestamp;
@@ -19,7 +18,7 @@ use serde_json::json;
 /// What the ledger failed with: the incident stays due.
 pub async fn claim(engine: &Engine, id: &IncidentId, now: Timestamp) -> Result<Vec<RollbackId>, RunError> {
     in_turns(|| async {
-        let Some(mut loaded) = incident(engine, id).await? else { return Ok(Vec::new()) };
+        let Some(mut loaded) = engine.ledger.incident(id).await? else { return Ok(Vec::new()) };
         let before = loaded.value.clone();
         let Decision::RollBack { regions, to, by } = &before.decision else { return Ok(before.rollbacks) };
         if before.status != Status::RollingBack || !before.rollbacks.is_empty() {
@@ -47,7 +46,7 @@ pub async fn claim(engine: &Engine, id: &IncidentId, now: Timestamp) -> Result<V
         let rollbacks = settle_plan(&mut loaded.value, found.as_ref(), &claimed, now);
         let what = if claimed.is_empty() { "rollback not possible" } else { "rollback claimed" };
         let detail =
-            json!({ "rollbacks": loaded.value.rollbacks, "reason": loaded.value.reason, "subject": subject(id) });
+            json!({ "rollbacks": loaded.value.rollbacks, "reason": loaded.value.reason, "subject": incident_subject(id) });
         save_incident(engine, writes, Some(&before), &loaded, &rollbacks, what, detail, now).await?;
         Ok(loaded.value.rollbacks)
     })

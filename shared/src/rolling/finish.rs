@@ -2,7 +2,7 @@
 
 use super::advance::After;
 use super::hold;
-use super::save::{incident, save};
+use super::save::save;
 use super::step::quarantined;
 use crate::domain::environment::{EnvironmentState, Version};
 use crate::domain::execution::{Execution, ExecutionId, Kind, Origin, Start, Status as ExecutionStatus};
@@ -121,7 +121,7 @@ async fn landed(
 /// What the ledger failed with: the incident stays due.
 pub async fn conclude(engine: &Engine, id: &IncidentId, now: Timestamp) -> Result<(), RunError> {
     in_turns(|| async {
-        let Some(mut loaded) = incident(engine, id).await? else { return Ok(()) };
+        let Some(mut loaded) = engine.ledger.incident(id).await? else { return Ok(()) };
         let before = loaded.value.clone();
         if before.status != Status::RollingBack || before.rollbacks.is_empty() {
             return Ok(());

@@ -11,7 +11,7 @@ use crate::domain::execution::{Execution, Target};
 use crate::domain::hold::{Hold, Move, Seen, Way};
 use crate::domain::notice::{Waits, waits};
 use crate::domain::rollback::Rollback;
-use crate::ledger::{Closed, LedgerError, Loaded, RollbackWith, Writes};
+use crate::ledger::{Closed, LedgerError, Loaded, RollbackWith, Writes, environment_subject};
 use crate::run::{Engine, RunError, in_turns};
 use crate::telling::with_notice;
 use jiff::Timestamp;
@@ -395,7 +395,7 @@ async fn save(
 ) -> Result<(), RunError> {
     held.value.updated_at = now;
     let note = Note { actor: engine.actor.clone(), what: what.to_owned(), detail };
-    let subject = format!("environment#{}", held.value.environment);
+    let subject = environment_subject(&held.value.environment);
     Ok(engine.ledger.save_noted(writes.hold(held), &subject, note, now).await?)
 }
 

@@ -9,7 +9,6 @@ mod finish;
 pub mod hold;
 mod plan;
 mod readiness;
-mod ready;
 mod save;
 mod step;
 mod world;
@@ -18,9 +17,7 @@ pub use advance::advance;
 pub use claim::claim;
 pub use finish::conclude;
 pub use plan::{Asked, Plan, PlanOf, Reach, plan};
-pub use readiness::{Readiness, readiness};
-pub use ready::{look_ready, save_ready};
-pub use save::subject;
+pub use readiness::{Readiness, look_ready, readiness, save_ready};
 
 use crate::aws::AwsConfig;
 use crate::aws::codedeploy::CodeDeploy;
@@ -34,12 +31,18 @@ use jiff::Timestamp;
 pub struct Hands {
     pub(crate) ecs: Ecs,
     pub(crate) codedeploy: CodeDeploy,
+    config: AwsConfig,
 }
 
 impl Hands {
     /// Builds their clients.
     pub fn new(config: &AwsConfig) -> Self {
-        Self { ecs: Ecs::new(config), codedeploy: CodeDeploy::new(config) }
+        Self { ecs: Ecs::new(config), codedeploy: CodeDeploy::new(config), config: config.clone() }
+    }
+
+    /// The time. Services are slow at times, and what a rollback found is of the moment in which it was found.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.config.now()
     }
 }
 
@@ -50,7 +53,7 @@ impl Hands {
 pub async fn take_up(engine: &Engine, hands: &Hands, id: &IncidentId, now: Timestamp) -> Result<(), RunError> {
     let mut outcome = Ok(());
     for rollback in claim(engine, id, now).await? {
-        outcome = outcome.and(advance(engine, hands, &rollback, now).await);
+        outcome = outcome.and(advance(engine, hands, &rollback).await);
     }
-    outcome.and(conclude(engine, id, now).await)
+    outcome.and(conclude(engine, id, hands.now()).await)
 }

@@ -3,10 +3,11 @@
 use crate::config::{Deploy, EnvironmentConfig, Gate};
 use crate::domain::change::Sha;
 use crate::domain::environment::{self, EnvironmentState};
-use crate::domain::execution::{Execution, Kind, Target, TargetKind};
+use crate::domain::execution::{Execution, Kind, Target};
 use crate::domain::image::{self, Blocker, FindingStatus, ImageState, digest_of};
 use crate::domain::incident::Blamed;
 use crate::domain::rollback::{Candidate, Judged, Question, Version, Why, common, judge};
+use crate::domain::shown;
 use crate::ledger::Filter;
 use crate::run::{Engine, RunError};
 use jiff::tz::TimeZone;
@@ -94,7 +95,7 @@ impl Reach {
 impl PlanOf {
     /// The pipeline that brings versions there.
     pub fn target(&self) -> Target {
-        target_of(&self.deploy)
+        self.deploy.target()
     }
 }
 
@@ -192,7 +193,9 @@ async fn reach(
         return Ok((Reach::InFlight, Some(execution)));
     }
     Ok(match live {
-        Some(live) if state.versions.iter().any(is_it) => (Reach::Past { live: digits(live.sha.as_ref()) }, None),
+        Some(live) if state.versions.iter().any(is_it) => {
+            (Reach::Past { live: shown::digits(live.sha.as_ref()).to_owned() }, None)
+        }
         Some(_) | None => (Reach::Never, None),
     })
 }
@@ -211,7 +214,7 @@ async fn in_flight(
         let filter = Filter { environment: Some(environment), sha: Some(sha.as_str()), ..Filter::default() };
         executions.extend(engine.ledger.latest_executions(filter, now, EXECUTIONS_MAX).await?);
     }
-    let target = target_of(deploy);
+    let target = deploy.target();
     for execution in
         executions.into_iter().filter(|execution| execution.target == target && execution.kind != Kind::Rollback)
     {
@@ -247,7 +250,7 @@ fn why_not(to: Option<&Sha>, region: &PlanOf) -> String {
         Judged::PassedOver(why) => Some(format!("{} {why}", candidate.version.digits())),
     };
     if let Some(sha) = to {
-        let digits = digits(Some(sha));
+        let digits = sha.short();
         let known = region.candidates.iter().find(|candidate| candidate.version.sha.as_ref() == Some(sha));
         return match known.and_then(said) {
             Some(why) => format!("in {place} {why}"),
@@ -339,14 +342,4 @@ fn seen(version: &environment::Version) -> Version {
 /// The digests of images that are named as `REPOSITORY@sha256:…`.
 pub(super) fn digests(images: &BTreeSet<String>) -> BTreeSet<String> {
     images.iter().map(|image| digest_of(image).to_owned()).collect()
-}
-
-/// The first seven digits of a commit.
-pub(super) fn digits(sha: Option<&Sha>) -> String {
-    sha.map_or("a commit that is not known", |sha| sha.as_str().get(..7).unwrap_or_default()).to_owned()
-}
-
-/// The pipeline that a version lands by.
-pub(super) fn target_of(deploy: &Deploy) -> Target {
-    Target { kind: TargetKind::Pipeline, name: deploy.pipeline.clone(), region: deploy.home().to_owned() }
 }

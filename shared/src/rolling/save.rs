@@ -1,21 +1,11 @@
 //! Loads and saves what a rollback moves: its record, with what belongs to it, and an entry of the audit log.
 
 use crate::domain::audit::Note;
-use crate::domain::incident::{Incident, IncidentId};
 use crate::domain::rollback::{Rollback, RollbackId};
-use crate::ledger::{Loaded, Writes};
+use crate::ledger::{Loaded, Writes, incident_subject};
 use crate::run::{Engine, RunError};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-
-/// The subject of the audit log under which everything about an incident stands.
-pub fn subject(incident: &IncidentId) -> String {
-    format!("incident#{incident}")
-}
-
-pub(super) async fn incident(engine: &Engine, id: &IncidentId) -> Result<Option<Loaded<Incident>>, RunError> {
-    Ok(engine.ledger.incident(id).await?)
-}
 
 pub(super) async fn load(engine: &Engine, id: &RollbackId) -> Result<Loaded<Rollback>, RunError> {
     engine.ledger.rollback(id).await?.ok_or_else(|| RunError::NoRollback(id.clone()))
@@ -34,7 +24,7 @@ pub(super) async fn save(
     let detail = json!({ "rollback": id, "environment": environment, "region": region, "detail": detail });
     let note = Note { actor: engine.actor.clone(), what: what.to_owned(), detail };
     let writes = writes.rollback(rollback);
-    engine.ledger.save_noted(writes, &subject(&rollback.value.incident), note, now).await?;
+    engine.ledger.save_noted(writes, &incident_subject(&rollback.value.incident), note, now).await?;
     tracing::info!(rollback = %id, environment, region, what, "rollback moved on");
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use super::Hands;
 use super::advance::After;
-use super::plan::target_of;
 use super::save::save;
 use super::world::named;
 use crate::aws::CallError;
@@ -384,7 +383,7 @@ async fn good_deployment(
     to: &Version,
     now: Timestamp,
 ) -> Result<Result<String, CallError>, RunError> {
-    let run = engine.ledger.run(&target_of(deploy), &to.aws_id, now).await?.value;
+    let run = engine.ledger.run(&deploy.target(), &to.aws_id, now).await?.value;
     let good = run.observed.deployment_in(&deploy.stage).map(str::to_owned);
     let unknown = || cannot(format!("no deployment of CodeDeploy's is known that brought {}", to.digits()));
     Ok(good.ok_or_else(unknown))

@@ -1,7 +1,7 @@
 //! How things stand where a version is turned back: asked of AWS just before anything is decided.
 
 use super::Hands;
-use super::plan::{digests, digits};
+use super::plan::digests;
 use super::step::execution_of;
 use crate::aws::CallError;
 use crate::aws::codepipeline::Inside as StageInside;
@@ -9,6 +9,7 @@ use crate::config::Deploy;
 use crate::domain::execution::{Execution, ExecutionId, Start, Status};
 use crate::domain::rollback::{Facts, Inside, Live, Phase, Rollback, Runs, Step, Work, Worker};
 use crate::domain::running::{EcsRunning, EcsState};
+use crate::domain::shown;
 use crate::run::{Engine, RunError};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -179,7 +180,7 @@ async fn live(engine: &Engine, rollback: &Rollback) -> Result<Option<Live>, RunE
     let live = state.value.live_of(&rollback.deploy.pipeline);
     Ok(live.map(|live| Live {
         aws_id: live.aws_id.clone(),
-        digits: digits(live.sha.as_ref()),
+        digits: shown::digits(live.sha.as_ref()).to_owned(),
         is_blamed: live.execution == rollback.from.execution || (live.sha.is_some() && live.sha == rollback.from.sha),
     }))
 }

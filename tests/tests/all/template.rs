@@ -118,7 +118,7 @@ fn only_those_who_turn_back_may_turn_back() {
         ("ecs:StopServiceDeployment",          &["RollbackRole", "SweepRole"], "what is in flight"),
         ("ecs:UpdateService",                  &["RollbackRole", "SweepRole"], "the last way back"),
         ("ecs:RegisterTaskDefinition",         &[],                            "what ran before has a definition"),
-        ("events:PutEvents",                   &["GuardRole", "SweepRole"],    "they ask for it"),
+        ("events:PutEvents",                   &["GuardRole"],                 "it asks for it"),
         ("cloudwatch:DescribeAlarms",          &["GuardRole", "SweepRole"],    "and look why"),
         ("sqs:ReceiveMessage",                 &["DispatchRole", "GuardRole", "SweepRole"], "changes; what settles; dead letters"),
         ("sqs:SendMessage",                    &["GuardRole", "RecordRole", "RollbackRole", "WebhookRole"], "what settles; dead letters; changes"),

@@ -9,14 +9,15 @@ mod readiness;
 mod target;
 
 pub use ladder::{Facts, Inside, Live, Move, Runs, Work, next};
-pub use readiness::{Stage, StepReady, cannot_roll_back, first_that_works};
+pub use readiness::{Ready, Stage, StepReady, cannot_roll_back, first_that_works};
 pub use target::{Candidate, Judged, Question, Until, Why, common, judge};
 
 use super::change::Sha;
-use super::execution::{ExecutionId, Target, TargetKind};
+use super::execution::{ExecutionId, Target};
 use super::incident::IncidentId;
 use super::intake::hash_of;
 use super::policy::Deploy;
+use super::shown;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -111,7 +112,7 @@ pub struct Version {
 impl Version {
     /// The first seven digits of the commit, or what stands for them.
     pub fn digits(&self) -> &str {
-        self.sha.as_ref().map_or("a commit that is not known", |sha| sha.as_str().get(..7).unwrap_or_default())
+        shown::digits(self.sha.as_ref())
     }
 }
 
@@ -259,7 +260,7 @@ pub enum Proof {
 impl Rollback {
     /// The pipeline.
     pub fn target(&self) -> Target {
-        Target { kind: TargetKind::Pipeline, name: self.deploy.pipeline.clone(), region: self.deploy.home().to_owned() }
+        self.deploy.target()
     }
 
     /// Our id of the execution that carries out a step. An attempt has its own.
