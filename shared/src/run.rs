@@ -11,7 +11,7 @@ use crate::domain::change::DeliveryId;
 use crate::domain::delivery::{self, Delivery};
 use crate::domain::execution::{
     Execution, ExecutionId, Kind, NotNow, Origin, QUIET_AFTER, Seen, Sighting, Start, StartDecision, StartEvent,
-    Status, decide_start, sight,
+    Status, Target, decide_start, sight,
 };
 use crate::domain::rollback::{Phase, Rollback, RollbackId, Step};
 use crate::landing::with_landings;
@@ -345,7 +345,23 @@ impl Engine {
             candidates.extend(self.candidate(execution, one, now).await?);
         }
         let sighting = sight(execution, execution.created_at, &candidates);
+        if let Sighting::Found { aws_id } = &sighting
+            && let Some(found) = candidates.iter().find(|one| one.aws_id == *aws_id && one.owner.is_none())
+            && self.unanswered(&execution.target).await?.iter().any(|other| execution.gives_way_to(other, found))
+        {
+            return Ok(Sighting::Perhaps { candidates: vec![aws_id.clone()] });
+        }
         Ok(if sighting == Sighting::Nothing && !is_complete { uncertain } else { sighting })
+    }
+
+    /// The latest executions of a target that AWS was asked for, and nobody knows yet what came of that.
+    ///
+    /// # Errors
+    /// What the ledger failed with.
+    pub async fn unanswered(&self, target: &Target) -> Result<Vec<Execution>, RunError> {
+        let mut latest = self.ledger.executions_of(target, UNANSWERED_AMONG).await?;
+        latest.retain(Execution::is_unanswered);
+        Ok(latest)
     }
 
     /// What is known of one of AWS's executions; `None` when it is somebody else's, or AWS knows it no more.
@@ -368,6 +384,9 @@ impl Engine {
         Ok(Some(whole))
     }
 }
+
+/// Among how many of a target's latest executions those without an answer are looked for.
+const UNANSWERED_AMONG: usize = 50;
 
 /// How many of AWS's executions that nobody owns one look compares. At the bound the look is cut off.
 const CANDIDATES_MAX: usize = 50;

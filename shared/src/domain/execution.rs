@@ -610,6 +610,23 @@ pub fn sight(execution: &Execution, since: Timestamp, seen: &[Seen]) -> Sighting
     }
 }
 
+impl Execution {
+    /// Whether AWS was asked for it, and nobody knows yet what came of that.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.start, Start::Asked { .. } | Start::Unknown { .. } | Start::Overtaken { .. })
+    }
+
+    /// Whether `seen`, which looks like this one, looks like `other` as much, and began after that was asked for too:
+    /// then it is rather that.
+    pub fn gives_way_to(&self, other: &Self, seen: &Seen) -> bool {
+        let (Start::Asked { since: ours, .. }, Start::Asked { since: theirs, .. }) = (&self.start, &other.start) else {
+            return false;
+        };
+        let looks_like_it = sight(other, other.created_at, std::slice::from_ref(seen));
+        ours < theirs && *theirs <= seen.started_at && matches!(looks_like_it, Sighting::Found { .. })
+    }
+}
+
 impl Seen {
     /// One of which only the id is known.
     pub fn named(aws_id: &str) -> Self {
@@ -765,6 +782,36 @@ mod tests {
             wanted_since: at(0),
             updated_at: at(0),
             due_at: None,
+        }
+    }
+
+    #[test]
+    fn of_two_starts_of_one_commit_a_run_is_the_one_that_was_asked_for_last_before_it() {
+        let asked = |second: i64| {
+            let mut one = execution(&[]);
+            one.start = Start::Asked { since: at(second), asks: 1, absences: 0 };
+            one
+        };
+        let seen = |second: i64| Seen {
+            started_at: at(second),
+            is_by_our_role: Some(true),
+            variables: Some(BTreeMap::new()),
+            revisions: vec!["a".repeat(40)],
+            ..Seen::named("x")
+        };
+        let mut settled = asked(5);
+        settled.start = Start::Started { aws_id: "y".into() };
+        #[rustfmt::skip]
+        let cases = [
+            // ours      the other  began  gives way  why
+            (asked(0),   asked(5),  6,     true,      "the other one was asked for since"),
+            (asked(0),   asked(5),  5,     true,      "in the same moment"),
+            (asked(0),   asked(5),  4,     false,     "before anybody asked for the other one"),
+            (asked(5),   asked(0),  6,     false,     "the other one is the older"),
+            (asked(0),   settled,   6,     false,     "of the other one it is known what it became"),
+        ];
+        for (ours, other, began, expected, why) in cases {
+            assert_eq!(ours.gives_way_to(&other, &seen(began)), expected, "{why}");
         }
     }
 

@@ -16,9 +16,6 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many of a target's latest executions may be waiting for this run.
-const WAITING_MAX: usize = 50;
-
 /// Saves a run that has no owner yet, with its owner if one is found.
 pub(super) async fn find_or_leave(
     engine: &Engine,
@@ -37,7 +34,8 @@ pub(super) async fn find_or_leave(
     if seen.is_by_our_role == Some(false) {
         return save_external(engine, run, seen.rolls_back_in, now).await.map(Some);
     }
-    match waiting_for(engine, &run.value, &seen).await? {
+    let waiting = engine.unanswered(&run.value.target).await?;
+    match the_one(&waiting, &seen) {
         Some(id) => {
             // The taking-up claims the run, so the run is loaded anew after it.
             let event = StartEvent::Looked(Sighting::Found { aws_id: seen.aws_id.clone() });
@@ -47,6 +45,10 @@ pub(super) async fn find_or_leave(
             // What was reported while it had no owner landed nowhere yet.
             save_owned(engine, owned, &id, true, now).await?;
             Ok(Some(id))
+        }
+        // RollbackStage takes no token: of a request that was repeated on its way two executions come, and one answer.
+        None if seen.rolls_back_in.is_some() && !waiting.iter().any(|execution| execution.kind == Kind::Rollback) => {
+            save_external(engine, run, seen.rolls_back_in, now).await.map(Some)
         }
         // Ours, but not yet told apart: `dispatch` saves the answer, or `sweep` recognises it later.
         None => {
@@ -66,20 +68,14 @@ fn completed(mut seen: Seen, run: &mut Run) -> Seen {
     seen
 }
 
-/// The one execution of ours that was asked for and that this run is.
-async fn waiting_for(engine: &Engine, run: &Run, seen: &Seen) -> Result<Option<ExecutionId>, RunError> {
-    let latest = engine.ledger.executions_of(&run.target, WAITING_MAX).await?;
-    let waits = |execution: &&Execution| {
-        matches!(execution.start, Start::Asked { .. } | Start::Unknown { .. } | Start::Overtaken { .. })
-    };
+/// The one of them that this run is.
+fn the_one(waiting: &[Execution], seen: &Seen) -> Option<ExecutionId> {
     let is_it = |execution: &&Execution| {
         matches!(sight(execution, execution.created_at, std::slice::from_ref(seen)), Sighting::Found { .. })
     };
-    let mut found = latest.iter().filter(waits).filter(is_it);
-    Ok(match (found.next(), found.next()) {
-        (Some(only), None) => Some(only.id.clone()),
-        _ => None,
-    })
+    let mut found = waiting.iter().filter(is_it);
+    let only = found.next()?;
+    found.next().is_none().then(|| only.id.clone())
 }
 
 /// Makes a record of what Pointsman did not start. `rolls_back_in` is the stage that a rollback rolls back.

@@ -4,8 +4,8 @@
 //! before and after their effect; events are doubled, late or never; functions are killed at any moment. Production
 //! asks people, who answer rightly and wrongly, meddle with the pipeline, and change the configuration. Then it
 //! is calm for a while, and everything must have come right. A seed that fails is run alone with
-//! `SEED=17 cargo test -p pointsman-tests one_seed -- --nocapture --ignored`. It writes no log: the SDK draws its span
-//! ids from the source of its jitter, so a seed with a log is another history.
+//! `SEED=17 cargo test -p pointsman-tests one_seed -- --nocapture --ignored`. It writes no log: a seed with a log is
+//! another history.
 
 mod approvals;
 mod incidents;
@@ -16,7 +16,7 @@ use people::{Crowd, Rules};
 use pointsman::domain::audit;
 use pointsman::domain::change::ChangeKind;
 use pointsman::domain::delivery::Delivery;
-use pointsman::domain::execution::{Execution, ExecutionId, Kind, Origin, Status};
+use pointsman::domain::execution::{Execution, ExecutionId, Origin, Status};
 use pointsman_local::aws::{AnsweredApproval, Behaviour, Pace};
 use pointsman_local::faults::{Faults, Rates};
 use pointsman_local::functions::Reaper;
@@ -27,6 +27,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tracing::subscriber::NoSubscriber;
 use trouble::Trouble;
 
 const BRANCHES: [(&str, &str); 3] = [("main", "dev"), ("staging", "staging"), ("production", "production")];
@@ -214,6 +215,9 @@ struct Outcome {
 }
 
 fn play(seed: u64) -> Outcome {
+    // The SDK draws its span ids from the source of its jitter. Without a subscriber it draws them until anybody in the
+    // process has set one, which other tests do.
+    let _unheard = tracing::subscriber::set_default(NoSubscriber::new());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(play_in_time(seed))
 }
@@ -443,13 +447,10 @@ fn what_runs_is_what_the_ledger_says(seed: u64, outcome: &Outcome) {
                     assert_eq!(&ours, theirs, "seed {seed}: {aws_id} runs another commit than the ledger says");
                 }
                 None => {
-                    // RollbackStage takes no token: a request that the network doubles makes two executions, of which one is
-                    // answered.
-                    let explains = |execution: &&Execution| {
-                        execution.target.name == *pipeline
-                            && (execution.status == Status::Unknown || execution.kind == Kind::Rollback)
+                    let explains = |execution: &Execution| {
+                        execution.status == Status::Unknown && execution.target.name == *pipeline
                     };
-                    let is_explained = outcome.executions.iter().any(|execution| explains(&execution));
+                    let is_explained = outcome.executions.iter().any(explains);
                     assert!(is_explained, "seed {seed}: {aws_id} of {pipeline} runs and the ledger does not know");
                 }
             }
@@ -541,10 +542,11 @@ fn one_seed() {
     let seed = std::env::var("SEED").unwrap().parse().unwrap();
     let outcome = play(seed);
     for delivery in outcome.deliveries.values() {
-        println!("{} {} {}", delivery.id, delivery.status.as_str(), delivery.reason);
+        println!("{} {} {} {:?}", delivery.id, delivery.status.as_str(), delivery.reason, delivery.change.kind);
     }
     for execution in &outcome.executions {
-        println!("{} {:?} {:?} {:?}", execution.id, execution.target.name, execution.status, execution.start);
+        let Execution { id, target, status, start, origin, sha, created_at, .. } = execution;
+        println!("{id} {:?} {status:?} {start:?} of {origin:?}, {sha:?}, {created_at}", target.name);
     }
     println!("{:#?}", outcome.started);
     for approval in &outcome.left.approvals {

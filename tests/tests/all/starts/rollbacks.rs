@@ -152,6 +152,26 @@ async fn a_rollback_whose_reply_was_lost_is_made_once_and_recognised() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_request_that_the_network_repeats_the_second_execution_is_recorded_too() {
+    let (world, good) = world().await;
+    let id = wanted(&world, &good, "Primary", |_| {}).await;
+    world.aws().faults().next("codepipeline", "RollbackStage", Fault::AnswerTwice);
+    begin(&world, &id).await;
+    world.settle().await;
+    let made = made(&world);
+    assert_eq!(made.len(), 2);
+    let ours = world.execution(&id).await;
+    assert!(ours.start.aws_id().is_some_and(|aws_id| made.iter().any(|one| one == aws_id)));
+    assert_eq!(ours.status, Status::Succeeded);
+    let all = world.executions().await;
+    let others: Vec<_> = all.iter().filter(|one| one.kind == Kind::Rollback && one.id != id).collect();
+    let [other] = others.as_slice() else { panic!("{all:#?}") };
+    assert_eq!((other.status, other.environment.as_deref()), (Status::Succeeded, Some("web")));
+    assert_eq!(other.rolls_back, ours.rolls_back);
+    assert_ne!(other.start.aws_id(), ours.start.aws_id());
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_stages_that_go_back_to_one_execution_are_told_apart() {
     for is_heard in [true, false] {
         let (world, good) = world().await;
