@@ -8,10 +8,10 @@ use crate::rollback::commit;
 use crate::session::{Session, Surroundings};
 use crate::text::{Style, plain};
 use pointsman::domain::change::Sha;
-
-use pointsman::domain::hold::Wanted;
+use pointsman::domain::hold::{Hold, Wanted};
 use pointsman::ledger::Filter;
 use pointsman::rolling::hold::{self, HoldSeen, Released};
+use serde::Serialize;
 
 /// How many of an environment's latest executions are looked through for a commit.
 const EXECUTIONS_MAX: usize = 200;
@@ -79,9 +79,11 @@ pub(crate) async fn hold(args: &HoldArgs, globals: &Globals, around: &Surroundin
         incident: None,
         ways: ways.collect(),
     };
-    let held = hold::hold(&session.engine().await?, &want, session.now()).await?.value;
+    hold::hold(&session.engine().await?, &want, session.now()).await?;
+    let held = session.ledger.hold(&config.name).await?;
+    let ways = held.map(|held| held.value.ways).unwrap_or_default();
     let report = show(&session, &config.name, &style).await?;
-    let open: Vec<&str> = held.ways.iter().filter(|way| !way.is_closed).map(|way| way.stage.as_str()).collect();
+    let open: Vec<&str> = ways.iter().filter(|way| !way.is_closed).map(|way| way.stage.as_str()).collect();
     if open.is_empty() {
         return Ok(report);
     }
@@ -96,8 +98,15 @@ pub(crate) async fn release(
 ) -> Result<Report, Failure> {
     let session = Session::open(globals, around).await?;
     let style = Style::of(globals, around);
-    let config = find(&session, &args.environment).await?;
-    let name = &config.name;
+    // What was taken out of the configuration may be held still.
+    let (name, is_configured) = match find(&session, &args.environment).await {
+        Ok(config) => (config.name, true),
+        Err(unknown) => match session.ledger.hold(&args.environment).await? {
+            Some(held) => (held.value.environment, false),
+            None => return Err(unknown),
+        },
+    };
+    let name = &name;
     let only = match &args.sha {
         Some(typed) => Some(one_commit(&session, name, typed).await?),
         None => None,
@@ -112,7 +121,22 @@ pub(crate) async fn release(
             left.iter().map(|way| format!("{} stays closed: something else closes it", plain(way))).collect()
         }
     };
-    Ok(notes.into_iter().fold(show(&session, name, &style).await?, Report::note))
+    let report = match is_configured {
+        true => show(&session, name, &style).await?,
+        false => {
+            let view = Unconfigured { name, hold: session.ledger.hold(name).await?.map(|held| held.value) };
+            let is_held = if view.hold.is_some() { "is held still" } else { "is not held any more" };
+            Report::new(format!("{name}, which is not in the configuration, {is_held}"), &view)
+        }
+    };
+    Ok(notes.into_iter().fold(report, Report::note))
+}
+
+/// An environment that was taken out of the configuration, as far as it is known.
+#[derive(Debug, Serialize)]
+struct Unconfigured<'a> {
+    name: &'a str,
+    hold: Option<Hold>,
 }
 
 fn let_through(only: Option<&Sha>, seen: &HoldSeen) -> String {

@@ -125,7 +125,31 @@ impl Engine {
         if ask { self.ask(execution, now).await } else { Ok(execution) }
     }
 
-    async fn ask(&self, execution: Execution, now: Timestamp) -> Result<Execution, RunError> {
+    /// An execution that is asked for as soon as it is on record: as it is then, and with `writes` what brings it there.
+    /// Whoever saves that goes on with [`Engine::ask`]. Nothing may overtake it, or keep it out.
+    ///
+    /// # Errors
+    /// [`NotNow`] for one that is on its way already.
+    pub(crate) fn intended(
+        &self,
+        mut execution: Execution,
+        writes: Writes,
+        now: Timestamp,
+    ) -> Result<(Execution, Writes), RunError> {
+        let decision = decide_start(&execution.start, &StartEvent::Begin, execution.wanted_since, now)?;
+        execution.apply(&decision, now);
+        let writes = writes.execution(&Loaded::absent(execution.clone()));
+        let note = note_of(&self.actor, &StartEvent::Begin, &execution, decision.ask);
+        let subject = execution_subject(&execution.id);
+        let writes = note.into_iter().fold(writes, |writes, note| writes.first_note(&subject, note, now));
+        Ok((execution, writes))
+    }
+
+    /// Asks AWS for an execution that is saved as asked for, and takes in what it answers.
+    ///
+    /// # Errors
+    /// [`RunError`]; the execution stays due, so nothing is lost.
+    pub(crate) async fn ask(&self, execution: Execution, now: Timestamp) -> Result<Execution, RunError> {
         match self.targets.start(&execution).await {
             Answer::Known(event) => match self.step(&execution.id, &event, now).await {
                 // A token that AWS honoured for another start of ours: the answer is not this execution's.

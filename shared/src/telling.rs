@@ -89,13 +89,17 @@ pub async fn save_incident(
     let record = &incident.value;
     let mut writes = writes.incident(incident);
     if notice::is_news(before, record) {
-        let hold = match &record.environment {
-            Some(environment) => engine.ledger.hold(environment).await?,
-            None => None,
-        };
-        let is_held = hold.is_some_and(|hold| !hold.value.is_released);
         let environment = record.environment.as_deref().unwrap_or_default();
-        writes = with_notice(engine, writes, environment, notice::incident(record, rollbacks, is_held), now).await?;
+        let hold = async {
+            match &record.environment {
+                Some(environment) => engine.ledger.hold(environment).await,
+                None => Ok(None),
+            }
+        };
+        let (hold, notices) = tokio::join!(hold, engine.ledger.notices(environment));
+        let (is_held, mut notices) = (hold?.is_some_and(|hold| !hold.value.is_released), notices?);
+        notices.value.want(notice::incident(record, rollbacks, is_held), now);
+        writes = writes.notices(&notices);
     }
     let note = Note { actor: engine.actor.clone(), what: what.to_owned(), detail };
     Ok(engine.ledger.save_noted(writes, &incident_subject(&record.id), note, now).await?)

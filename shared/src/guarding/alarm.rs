@@ -9,7 +9,7 @@ use crate::domain::event::AlarmChange;
 use crate::domain::execution::ExecutionId;
 use crate::domain::incident::{Cause, Decision, Incident, IncidentId, Signal, Status};
 use crate::domain::policy::RollbackPolicy;
-use crate::ledger::{AlarmHeard, Loaded, Writes};
+use crate::ledger::{AlarmHeard, LedgerError, Loaded, Writes};
 use crate::run::{Engine, RunError, in_turns};
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,12 +32,13 @@ pub(super) struct Red<'a> {
 /// What follows is saved first, and that it was heard last: a crash in between has the event repeated, and that changes
 /// nothing.
 pub(super) async fn changed(engine: &Engine, change: &AlarmChange, now: Timestamp) -> Result<Outcome, RunError> {
-    let environments = watching(engine, change).await?;
+    let (environments, heard) =
+        tokio::join!(watching(engine, change), engine.ledger.alarm_heard(&change.region, &change.name));
+    let (environments, heard) = (environments?, heard?);
     if environments.is_empty() {
         return Ok(Outcome::default());
     }
-    let heard = engine.ledger.alarm_heard(&change.region, &change.name).await?;
-    let is_news = is_news(heard.map(|heard| (heard.value.state, heard.value.since)), change.since);
+    let is_news = is_news(heard.as_ref().map(|heard| (heard.value.state, heard.value.since)), change.since);
     let mut outcome = Outcome::default();
     for environment in &environments {
         let red = Red { name: &change.name, region: &change.region, since: change.since, is_asked: false };
@@ -49,7 +50,7 @@ pub(super) async fn changed(engine: &Engine, change: &AlarmChange, now: Timestam
         });
     }
     if is_news {
-        remember(engine, change).await?;
+        remember(engine, change, heard).await?;
     }
     Ok(outcome)
 }
@@ -70,15 +71,24 @@ async fn watching(engine: &Engine, change: &AlarmChange) -> Result<Vec<String>, 
     Ok(found)
 }
 
-async fn remember(engine: &Engine, change: &AlarmChange) -> Result<(), RunError> {
+/// Remembers the state of an alarm that was `known` otherwise until now.
+async fn remember(engine: &Engine, change: &AlarmChange, known: Option<Loaded<AlarmHeard>>) -> Result<(), RunError> {
+    let AlarmChange { region, name, state, since, .. } = change;
+    let heard = AlarmHeard { state: *state, since: *since };
+    let save = async |version| {
+        let heard = Loaded { value: heard.clone(), version };
+        engine.ledger.save(Writes::new().alarm_heard(region, name, &heard)).await
+    };
+    match save(known.map_or(0, |known| known.version)).await {
+        Err(LedgerError::Conflict) => {}
+        done => return Ok(done?),
+    }
     in_turns(|| async {
-        let (state, since) = (change.state, change.since);
-        let heard = match engine.ledger.alarm_heard(&change.region, &change.name).await? {
-            Some(newer) if newer.value.since >= since => return Ok(()),
-            Some(known) => Loaded { value: AlarmHeard { state, since }, version: known.version },
-            None => Loaded::absent(AlarmHeard { state, since }),
-        };
-        Ok(engine.ledger.save(Writes::new().alarm_heard(&change.region, &change.name, &heard)).await?)
+        let known = engine.ledger.alarm_heard(region, name).await?;
+        match known {
+            Some(newer) if newer.value.since >= *since => Ok(()),
+            known => Ok(save(known.map_or(0, |known| known.version)).await?),
+        }
     })
     .await
 }

@@ -82,7 +82,10 @@ pub(super) async fn blamed(
 ) -> Result<Outcome, RunError> {
     let Evidence { signal, suspect, reason } = evidence;
     let id = IncidentId::of_blamed(place.name(), &suspect.execution);
-    let (mut known, mut is_news) = Known::or_opened(engine, id, Some(place.name()), signal, now).await?;
+    // Read at once: mostly the incident is new, and then the last rollback counts.
+    let (known, last) =
+        tokio::join!(Known::or_opened(engine, id, Some(place.name()), signal, now), place.last_rollback(engine));
+    let ((mut known, mut is_news), last) = (known?, last?);
     let incident = &mut known.loaded.value;
     incident.blamed = Some(suspect.blamed());
     is_news |= watched(incident, signal);
@@ -103,33 +106,21 @@ pub(super) async fn blamed(
             known.save(engine, Writes::new(), "red again after the rollback", now).await
         }
         Joining::DecidesAnew => {
-            let verdict = decided(engine, place, policy, suspect, &signal.cause, now).await?;
+            let verdict = decide(&Case {
+                policy,
+                regions: &place.regions(),
+                region: &place.region,
+                suspect,
+                last: last.as_ref(),
+                may_settle: matches!(signal.cause, Cause::Alarm { .. }),
+                now,
+            });
             let what = apply(incident, verdict, reason, now);
             watched(incident, signal);
             let writes = with_blame(Writes::new(), place, suspect, signal.at);
             known.save(engine, writes, what, now).await
         }
     }
-}
-
-async fn decided(
-    engine: &Engine,
-    place: &Place,
-    policy: &RollbackPolicy,
-    suspect: &Deployment,
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<Verdict, RunError> {
-    let last = place.last_rollback(engine).await?;
-    Ok(decide(&Case {
-        policy,
-        regions: &place.regions(),
-        region: &place.region,
-        suspect,
-        last: last.as_ref(),
-        may_settle: matches!(cause, Cause::Alarm { .. }),
-        now,
-    }))
 }
 
 /// Writes a verdict into an incident, and says what that is for the audit log. `reason` is a sentence without its end.

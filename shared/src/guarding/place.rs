@@ -38,16 +38,21 @@ impl Place {
         region: &str,
         now: Timestamp,
     ) -> Result<Option<Self>, RunError> {
-        let Some((_, config)) = engine.ledger.environment_config(environment).await? else { return Ok(None) };
+        let filter = Filter { environment: Some(environment), ..Filter::default() };
+        let (config, states, executions) = tokio::join!(
+            engine.ledger.environment_config(environment),
+            engine.ledger.environment_states(environment, [region]),
+            engine.ledger.latest_executions(filter, now, EXECUTIONS_MAX),
+        );
+        let Some((_, config)) = config? else { return Ok(None) };
         let deploys: Vec<Deploy> =
             config.environment.deploys.iter().filter(|deploy| deploy.region == region).cloned().collect();
         if deploys.is_empty() {
             return Ok(None);
         }
-        let state = engine.ledger.environment_states(environment, [region]).await?.into_iter().next();
+        let state = states?.into_iter().next();
         let state = state.unwrap_or_else(|| Loaded::absent(EnvironmentState::new(environment, region)));
-        let filter = Filter { environment: Some(environment), ..Filter::default() };
-        let executions = engine.ledger.latest_executions(filter, now, EXECUTIONS_MAX).await?;
+        let executions = executions?;
         let mut deployments = landed(engine, &deploys, &state.value, &executions).await?;
         deployments.extend(on_the_way(engine, &deploys, &executions, now).await?);
         Ok(Some(Self { config, region: region.to_owned(), state, deployments }))

@@ -62,9 +62,9 @@ pub enum Released {
 ///
 /// # Errors
 /// [`RunError`]: hold it again, or leave it to [`tend`]. What could be closed is closed.
-pub async fn hold(engine: &Engine, want: &Wanted, now: Timestamp) -> Result<Loaded<Hold>, RunError> {
+pub async fn hold(engine: &Engine, want: &Wanted, now: Timestamp) -> Result<(), RunError> {
     let environment = want.environment.as_str();
-    in_turns(|| async {
+    let held = in_turns(|| async {
         let (mut loaded, is_new) = match engine.ledger.hold(environment).await? {
             Some(loaded) => (loaded, false),
             None => (Loaded::absent(Hold::wanted(want, now)), true),
@@ -73,12 +73,10 @@ pub async fn hold(engine: &Engine, want: &Wanted, now: Timestamp) -> Result<Load
             let detail = json!({ "by": want.by, "reason": want.reason, "incident": want.incident, "ways": want.ways });
             save(engine, &mut loaded, Writes::new(), "hold intended", detail, now).await?;
         }
-        Ok(())
+        Ok(loaded)
     })
     .await?;
-    tend(engine, environment, now).await?;
-    let held = engine.ledger.hold(environment).await?;
-    Ok(held.unwrap_or_else(|| Loaded::absent(Hold::wanted(want, now))))
+    look_after(engine, held, now).await.map(drop)
 }
 
 /// Releases an environment: opens the ways that stand closed for our reason, and ends the hold. With `only`, one commit
@@ -129,58 +127,32 @@ pub async fn release(
 /// # Errors
 /// The first [`RunError`]; the next look goes on from there.
 pub async fn tend(engine: &Engine, environment: &str, now: Timestamp) -> Result<HoldSeen, RunError> {
-    let Some(loaded) = engine.ledger.hold(environment).await? else { return Ok(HoldSeen::default()) };
-    if loaded.value.is_released {
+    let Some(held) = engine.ledger.hold(environment).await? else { return Ok(HoldSeen::default()) };
+    if held.value.is_released {
         let _ = let_go(engine, environment, now).await?;
         return Ok(HoldSeen::default());
     }
+    look_after(engine, held, now).await
+}
+
+/// Every way of a hold, as it was just read or saved.
+async fn look_after(engine: &Engine, held: Loaded<Hold>, now: Timestamp) -> Result<HoldSeen, RunError> {
+    let environment = held.value.environment.clone();
     let mut seen = HoldSeen { is_held: true, ..HoldSeen::default() };
     let mut outcome = Ok(());
-    for way in &loaded.value.ways {
-        if let Err(error) = tend_way(engine, environment, &way.target, &way.stage, &mut seen, now).await {
-            tracing::warn!(environment, runs = %way.target, stage = way.stage, %error, "way not looked after");
-            outcome = outcome.and(Err(error));
+    let ways = held.value.ways.clone();
+    let mut known = Some(held);
+    for Way { target, stage, .. } in &ways {
+        let place = Place { engine, environment: &environment, target, stage, now };
+        match place.tend(known.take(), &mut seen).await {
+            Ok(left) => known = left,
+            Err(error) => {
+                tracing::warn!(environment, runs = %target, stage, %error, "way not looked after");
+                outcome = outcome.and(Err(error));
+            }
         }
     }
     outcome.map(|()| seen)
-}
-
-/// One way, until there is nothing more to do at it.
-async fn tend_way(
-    engine: &Engine,
-    environment: &str,
-    target: &Target,
-    stage: &str,
-    all: &mut HoldSeen,
-    now: Timestamp,
-) -> Result<(), RunError> {
-    let place = Place { engine, environment, target, stage, now };
-    for _ in 0..MOVES_MAX {
-        let Some((held, way)) = place.load().await? else { return Ok(()) };
-        let Some(looked) = place.look(&held.value, &way).await? else { return Ok(()) };
-        let barred = looked.seen.waiting.iter().filter(|(_, may_pass)| !may_pass);
-        all.waiting.extend(barred.map(|(aws_id, _)| aws_id.clone()));
-        let next = way.next(&looked.seen);
-        let is_last = next == Move::Nothing;
-        let done = match next {
-            Move::Nothing => place.forget(held, &looked.seen).await,
-            Move::Close => place.close(held, &way).await,
-            Move::Shut(aws_id) => place.shut(&way, &looked, &aws_id).await,
-            Move::Open(aws_id) => {
-                all.let_in.insert(aws_id.clone());
-                place.open(held, &aws_id).await
-            }
-            Move::Tell(aws_id) => place.tell(held, &looked, &aws_id).await,
-        };
-        match done {
-            // Somebody else was at it: what they did is looked at.
-            Err(RunError::Ledger(LedgerError::Conflict)) => {}
-            Ok(()) if is_last => return Ok(()),
-            done => done?,
-        }
-    }
-    tracing::warn!(environment, runs = %target, stage, "there is more to do at this way; the next look goes on");
-    Ok(())
 }
 
 /// One way of a hold.
@@ -211,13 +183,55 @@ impl Place<'_> {
         self.engine.targets.pipelines()
     }
 
-    /// The hold and this way of it; `None` when it is released, or gone.
-    async fn load(&self) -> Result<Option<(Loaded<Hold>, Way)>, RunError> {
-        let held = self.engine.ledger.hold(self.environment).await?.filter(|held| !held.value.is_released);
-        Ok(held.and_then(|held| {
-            let way = held.value.way(self.target, self.stage).cloned()?;
-            Some((held, way))
-        }))
+    /// This way, until there is nothing more to do at it. `known` is the hold as it was just read or saved; answered is how
+    /// it stands afterwards, where that is known.
+    async fn tend(&self, known: Option<Loaded<Hold>>, all: &mut HoldSeen) -> Result<Option<Loaded<Hold>>, RunError> {
+        let (mut known, mut looked) = (known, None);
+        for _ in 0..MOVES_MAX {
+            let Some(held) = self.held(known.take()).await? else { return Ok(None) };
+            let Some(way) = held.value.way(self.target, self.stage).cloned() else { return Ok(Some(held)) };
+            let now = match looked.take() {
+                Some(looked) => Some(looked),
+                None => self.look(&held.value, &way).await?,
+            };
+            let Some(mut now) = now else { return Ok(Some(held)) };
+            let barred = now.seen.waiting.iter().filter(|(_, may_pass)| !may_pass);
+            all.waiting.extend(barred.map(|(aws_id, _)| aws_id.clone()));
+            let done = match way.next(&now.seen) {
+                Move::Nothing => return self.forget(held, &now.seen).await,
+                Move::Close => match self.close(held, &way).await {
+                    // What was seen is as it was, but for what was just done.
+                    Ok(closed) => {
+                        now.seen.is_open = false;
+                        (known, looked) = (closed, Some(now));
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
+                Move::Shut(aws_id) => self.shut(&way, &now, &aws_id).await,
+                Move::Open(aws_id) => {
+                    all.let_in.insert(aws_id.clone());
+                    self.open(held, &aws_id).await
+                }
+                Move::Tell(aws_id) => self.tell(held, &now, &aws_id).await,
+            };
+            match done {
+                // Somebody else was at it: what they did is looked at.
+                Err(RunError::Ledger(LedgerError::Conflict)) => {}
+                done => done?,
+            }
+        }
+        tracing::warn!(environment = self.environment, runs = %self.target, stage = self.stage, "there is more to do here");
+        Ok(None)
+    }
+
+    /// The hold, unless it is released, or gone.
+    async fn held(&self, known: Option<Loaded<Hold>>) -> Result<Option<Loaded<Hold>>, RunError> {
+        let held = match known {
+            Some(known) => Some(known),
+            None => self.engine.ledger.hold(self.environment).await?,
+        };
+        Ok(held.filter(|held| !held.value.is_released))
     }
 
     /// The stage as it is now; `None` when there is no such stage (any more).
@@ -288,7 +302,8 @@ impl Place<'_> {
         Ok(open.iter().any(is_its))
     }
 
-    async fn close(&self, mut held: Loaded<Hold>, way: &Way) -> Result<(), RunError> {
+    /// Closes it, and answers with the hold as it was saved then, where it was this that saved it.
+    async fn close(&self, mut held: Loaded<Hold>, way: &Way) -> Result<Option<Loaded<Hold>>, RunError> {
         if way.is_closed {
             tracing::warn!(environment = self.environment, runs = %self.target, stage = self.stage, "somebody opened it");
             self.change(&mut held, |way| way.is_closed = false);
@@ -296,11 +311,19 @@ impl Place<'_> {
         }
         self.pipelines().close(self.target, self.stage, &way.reason).await?;
         tracing::info!(environment = self.environment, runs = %self.target, stage = self.stage, "way closed by a hold");
+        self.change(&mut held, |way| way.is_closed = true);
+        match self.save(&mut held, "way closed").await {
+            // Nobody released it meanwhile: whoever does finds that it is closed.
+            Ok(()) => return Ok(Some(held)),
+            Err(RunError::Ledger(LedgerError::Conflict)) => {}
+            Err(error) => return Err(error),
+        }
         self.settle("way closed", |hold| {
             hold.way_mut(self.target, self.stage).is_some_and(|way| !std::mem::replace(&mut way.is_closed, true))
         })
         .await?;
-        self.unless_released(way).await
+        self.unless_released(way).await?;
+        Ok(None)
     }
 
     /// Closes it behind an execution, or because that one waits no more.
@@ -349,15 +372,18 @@ impl Place<'_> {
     }
 
     /// Forgets those that people were told of and that wait no more.
-    async fn forget(&self, mut held: Loaded<Hold>, seen: &Seen) -> Result<(), RunError> {
+    async fn forget(&self, mut held: Loaded<Hold>, seen: &Seen) -> Result<Option<Loaded<Hold>>, RunError> {
         let before = held.value.clone();
         let waits = |aws_id: &String| seen.waiting.iter().any(|(waiting, _)| waiting == aws_id);
         self.change(&mut held, |way| way.told_of.retain(waits));
         // Others wait that are not looked at yet.
         if held.value == before || seen.waiting.len() >= WAITING_MAX {
-            return Ok(());
+            return Ok(Some(held));
         }
-        Ok(self.engine.ledger.save(Writes::new().hold(&held)).await?)
+        match self.engine.ledger.save(Writes::new().hold(&held)).await {
+            Ok(()) | Err(LedgerError::Conflict) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn change(&self, held: &mut Loaded<Hold>, change: impl FnOnce(&mut Way)) {
@@ -396,7 +422,9 @@ async fn save(
     held.value.updated_at = now;
     let note = Note { actor: engine.actor.clone(), what: what.to_owned(), detail };
     let subject = environment_subject(&held.value.environment);
-    Ok(engine.ledger.save_noted(writes.hold(held), &subject, note, now).await?)
+    engine.ledger.save_noted(writes.hold(held), &subject, note, now).await?;
+    held.version += 1;
+    Ok(())
 }
 
 /// Opens what a released hold has closed. A way that cannot be opened stays written down, and keeps no other closed.
@@ -438,8 +466,7 @@ impl Place<'_> {
         .await?;
         if is_held_anew {
             // It was closed and then opened here, or will be closed: a look makes sure.
-            tend_way(self.engine, self.environment, self.target, self.stage, &mut HoldSeen::default(), self.now)
-                .await?;
+            self.tend(None, &mut HoldSeen::default()).await?;
         }
         Ok(is_open && !is_held_anew)
     }
@@ -474,7 +501,8 @@ impl Place<'_> {
 
     /// Opens again what was closed here while the hold was released: no record would ever open it.
     async fn unless_released(&self, way: &Way) -> Result<(), RunError> {
-        if self.load().await?.is_none() {
+        let held = self.held(None).await?;
+        if held.is_none_or(|held| held.value.way(self.target, self.stage).is_none()) {
             self.open_if_ours(way).await?;
         }
         Ok(())

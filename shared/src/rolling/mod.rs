@@ -24,6 +24,7 @@ use crate::aws::codedeploy::CodeDeploy;
 use crate::aws::ecs::Ecs;
 use crate::domain::incident::IncidentId;
 use crate::run::{Engine, RunError};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 /// The services that run versions, in every region.
@@ -51,9 +52,9 @@ impl Hands {
 /// # Errors
 /// What AWS or the ledger failed with first. The others were taken up all the same, and everything stays due.
 pub async fn take_up(engine: &Engine, hands: &Hands, id: &IncidentId, now: Timestamp) -> Result<(), RunError> {
-    let mut outcome = Ok(());
-    for rollback in claim(engine, id, now).await? {
-        outcome = outcome.and(advance(engine, hands, &rollback).await);
-    }
+    let claimed = claim(engine, id, now).await?;
+    // No region waits for another: in each of them people have to do with the bad version.
+    let advanced = join_all(claimed.iter().map(|rollback| advance(engine, hands, rollback))).await;
+    let outcome: Result<(), RunError> = advanced.into_iter().collect();
     outcome.and(conclude(engine, id, hands.now()).await)
 }

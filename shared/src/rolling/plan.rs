@@ -104,12 +104,17 @@ impl PlanOf {
 /// # Errors
 /// What the ledger failed with.
 pub async fn plan(engine: &Engine, asked: &Asked<'_>, now: Timestamp) -> Result<Option<Plan>, RunError> {
-    let Some((_, config)) = engine.ledger.environment_config(asked.environment).await? else { return Ok(None) };
+    let (config, quarantined) = tokio::join!(
+        engine.ledger.environment_config(asked.environment),
+        engine.ledger.quarantines(asked.environment, QUARANTINES_MAX),
+    );
+    let Some((_, config)) = config? else { return Ok(None) };
+    let in_force = quarantined?.into_iter().filter(|one| one.is_in_force());
+    let quarantined: BTreeSet<Sha> = in_force.map(|one| one.sha).collect();
     let is_asked = |deploy: &&Deploy| asked.regions.is_none_or(|regions| regions.contains(&deploy.region));
     let deploys: Vec<Deploy> = config.environment.deploys.iter().filter(is_asked).cloned().collect();
     let names = deploys.iter().map(|deploy| deploy.region.as_str());
     let states = engine.ledger.environment_states(asked.environment, names).await?;
-    let quarantined = quarantined(engine, asked.environment).await?;
     let mut regions = Vec::new();
     for (deploy, state) in deploys.into_iter().zip(states) {
         regions.push(of_region(engine, asked, &config, deploy, &state.value, &quarantined, now).await?);
@@ -263,11 +268,6 @@ fn why_not(to: Option<&Sha>, region: &PlanOf) -> String {
         true => "no version was good in every region".to_owned(),
         false => format!("no version is good in {place}: {}", passed_over.join("; ")),
     }
-}
-
-async fn quarantined(engine: &Engine, environment: &str) -> Result<BTreeSet<Sha>, RunError> {
-    let known = engine.ledger.quarantines(environment, QUARANTINES_MAX).await?;
-    Ok(known.into_iter().filter(|one| one.is_in_force()).map(|one| one.sha).collect())
 }
 
 /// Why commits may not run as to what Inspector says of their images: what the environment's gate or its rollback policy

@@ -196,12 +196,17 @@ async fn start(engine: &Engine, loaded: Loaded<Rollback>, step: Step, now: Times
             return Ok(After::Go);
         }
     };
-    let mut writes = Writes::new();
-    if let Some((execution, with)) = drafted {
-        writes = writes.execution(&Loaded::absent(execution)).rollback_with(&id, &with);
-    }
-    intend(engine, loaded, writes, step, now).await?;
-    let execution = engine.take_up(&id, &StartEvent::Begin, now).await?;
+    let execution = match drafted {
+        Some((execution, with)) => {
+            let (execution, writes) = engine.intended(execution, Writes::new(), now)?;
+            intend(engine, loaded, writes.rollback_with(&id, &with), step, now).await?;
+            engine.ask(execution, now).await?
+        }
+        None => {
+            intend(engine, loaded, Writes::new(), step, now).await?;
+            engine.take_up(&id, &StartEvent::Begin, now).await?
+        }
+    };
     Ok(match &execution.start {
         Start::Started { .. } | Start::Refused { .. } | Start::Overtaken { .. } | Start::Unknown { .. } => After::Go,
         // Its answer is lost, or AWS has no room: on the same step, later.
@@ -233,13 +238,14 @@ async fn draft(
     step: Step,
     now: Timestamp,
 ) -> Result<Result<Draft, String>, RunError> {
-    if engine.ledger.execution(id).await?.is_some() {
+    let (known, good) = tokio::join!(engine.ledger.execution(id), engine.ledger.execution(&rollback.to.execution));
+    if known?.is_some() {
         return Ok(Ok(None));
     }
     let Some(sha) = rollback.to.sha.clone() else {
         return Ok(Err("the commit of the version is not known".to_owned()));
     };
-    let good = engine.ledger.execution(&rollback.to.execution).await?.map(|loaded| loaded.value);
+    let good = good?.map(|loaded| loaded.value);
     let Some(good) = good.filter(|good| good.target == rollback.target()) else {
         return Ok(Err(format!("{} is not an execution of {}", rollback.to.execution, rollback.target())));
     };

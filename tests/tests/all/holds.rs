@@ -60,7 +60,8 @@ fn wanted(stages: &[&str]) -> Wanted {
 }
 
 async fn held(world: &World, stages: &[&str]) -> Loaded<Hold> {
-    hold(&operator(world), &wanted(stages), world.aws().clock().now()).await.unwrap()
+    hold(&operator(world), &wanted(stages), world.aws().clock().now()).await.unwrap();
+    world.local.ledger().hold("web").await.unwrap().unwrap()
 }
 
 async fn let_go(world: &World, only: Option<&Sha>) -> Released {
