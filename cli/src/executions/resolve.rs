@@ -6,7 +6,7 @@ use crate::output::Report;
 use crate::session::Session;
 use crate::text::Style;
 use pointsman::aws::CallError;
-use pointsman::domain::execution::{Execution, StartEvent};
+use pointsman::domain::execution::{Execution, Origin, StartEvent};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +64,11 @@ async fn is(session: &Session, execution: &Execution, aws_id: &str, style: &Styl
 
 /// The word is taken here, with the operator's name; `dispatch` starts it, or within a minute `sweep`.
 async fn start_again(session: &Session, execution: &Execution, style: &Style) -> Result<Report, Failure> {
+    // Only `rollback` may turn a stage back, and it chooses how anew.
+    if let (Origin::Rollback { .. }, Some(environment)) = (&execution.origin, &execution.environment) {
+        let again = format!("`pointsman rollback {environment} --reason …`");
+        return Err(Failure::Refused(format!("{} turns a version back: {again} has it done anew", execution.id)));
+    }
     let engine = session.engine().await?;
     let decided = engine.take_up(&execution.id, &StartEvent::StartAgain, session.now()).await?;
     act::ask_dispatch(session, &execution.id).await?;

@@ -1,6 +1,7 @@
 //! Turning back, holding, freezing and quarantine from a terminal, against the local account.
 
 use super::{Account, Ran};
+use pointsman_local::runner::Options;
 use serde_json::{Value, json};
 
 const ENVIRONMENT: &str = "shop-development";
@@ -163,4 +164,90 @@ fn a_commit_that_a_person_keeps_out_is_not_started() {
     account.run(&["send", "events/push.json", "--sha", &sha('c'), "--ref", "refs/heads/main"]);
     let all = account.until(&["--json", "deliveries", "list"], |all| all[0]["status"] == "ignored");
     assert!(all[0]["reason"].as_str().unwrap().starts_with("quarantined:"), "{all}");
+}
+
+/// Services of one repository, each with a pipeline and an environment of its name; the gateway is turned back last.
+const SERVICES: [&str; 8] =
+    ["system", "storage", "user", "ai-config", "ai-content", "ai-analytics", "music", "api-gateway"];
+
+/// An account with eight services, on which two commits have landed: `b` is live.
+fn eight_services() -> Account {
+    let mut config = format!("version = 1\n[systems.all]\norder = {}\n", json!(SERVICES));
+    for service in SERVICES {
+        config += &format!(
+            r#"
+[environments.{service}]
+deploys = [{{ region = "us-east-1", pipeline = "{service}", stage = "Deploy", ecs = {{ cluster = "eight", service = "{service}" }} }}]
+[[routes]]
+repository = "acme/shop"
+on = "push"
+branch = ["main"]
+pipeline = "{service}"
+environment = "{service}"
+"#
+        );
+    }
+    let account =
+        Account::with(Options { config: Some(config), config_name: "eight.toml".into(), ..Options::default() });
+    for digit in ['a', 'b'] {
+        let sent = account.run(&["send", "events/push.json", "--sha", &sha(digit), "--ref", "refs/heads/main"]);
+        assert_eq!(sent.code, 0, "{}", sent.stderr);
+        account.until(&["--json", "environments", "list"], |all| live(all) == vec![json!(sha(digit)); SERVICES.len()]);
+    }
+    account
+}
+
+/// What is live in each environment of a list, in its order.
+fn live(all: &Value) -> Vec<Value> {
+    all.as_array().unwrap().iter().map(|one| one["regions"][0]["live"]["sha"].clone()).collect()
+}
+
+fn environments_of(incidents: &Value) -> Vec<&str> {
+    incidents.as_array().unwrap().iter().map(|incident| incident["environment"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn one_of_eight_services_goes_back_alone_and_a_system_stops_at_the_first_that_cannot() {
+    let account = eight_services();
+    let done = account.run(&["rollback", "music", "--reason", "it is silent"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let all = account.run(&["--json", "environments", "list"]).json();
+    for one in all.as_array().unwrap() {
+        let expected = if one["name"] == "music" { 'a' } else { 'b' };
+        assert_eq!(one["regions"][0]["live"]["sha"], sha(expected), "{one}");
+        assert_eq!(one["hold"].is_null(), one["name"] != "music", "{one}");
+    }
+
+    let stopped = account.run(&["--json", "rollback", "--system", "all", "--reason", "the release is bad"]);
+    assert_eq!(stopped.code, 1, "{}", stopped.stderr);
+    let outcome = stopped.json();
+    assert_eq!(environments_of(&outcome["incidents"]), SERVICES[..6], "{}", stopped.stderr);
+    assert!(outcome["failure"].as_str().unwrap().starts_with("music: "), "{outcome}");
+    assert_eq!(outcome["not_begun"], json!(["music", "api-gateway"]));
+    let gateway = account.run(&["--json", "environments", "show", "api-gateway"]).json();
+    assert_eq!(gateway["regions"][0]["live"]["sha"], sha('b'), "what comes after the failure is left alone");
+}
+
+#[test]
+fn all_eight_services_go_back_one_after_the_other_the_gateway_last() {
+    let account = eight_services();
+    let plan = account.run(&["--json", "rollback", "--system", "all", "--dry-run"]);
+    assert_eq!((plan.code, plan.json().as_array().unwrap().len()), (0, SERVICES.len()), "{}", plan.stderr);
+    let done = account.run(&["--json", "rollback", "--system", "all", "--reason", "the release is bad"]);
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let outcome = done.json();
+    assert_eq!(environments_of(&outcome["incidents"]), SERVICES);
+    assert_eq!((&outcome["failure"], &outcome["not_begun"]), (&json!(null), &json!([])));
+    let span = |incident: &Value| {
+        let at = |key: &str| incident[key].as_str().unwrap().to_owned();
+        (at("opened_at"), at("updated_at"))
+    };
+    let spans: Vec<_> = outcome["incidents"].as_array().unwrap().iter().map(span).collect();
+    assert!(
+        spans.is_sorted_by(|(_, ended), (began, _)| ended <= began),
+        "each begins when the one before is back: {spans:?}"
+    );
+    assert!(outcome["incidents"].as_array().unwrap().iter().all(|incident| incident["status"] == "rolled_back"));
+    let all = account.run(&["--json", "environments", "list"]).json();
+    assert_eq!(live(&all), vec![json!(sha('a')); SERVICES.len()]);
 }
