@@ -129,8 +129,8 @@ impl Engine {
     /// Whoever saves that goes on with [`Engine::ask`]. Nothing may overtake it, or keep it out.
     ///
     /// # Errors
-    /// [`NotNow`] for one that is on its way already.
-    pub(crate) fn intended(
+    /// [`NotNow`] for one that is on its way already; what the ledger failed with.
+    pub(crate) async fn intended(
         &self,
         mut execution: Execution,
         writes: Writes,
@@ -140,8 +140,10 @@ impl Engine {
         execution.apply(&decision, now);
         let writes = writes.execution(&Loaded::absent(execution.clone()));
         let note = note_of(&self.actor, &StartEvent::Begin, &execution, decision.ask);
-        let subject = execution_subject(&execution.id);
-        let writes = note.into_iter().fold(writes, |writes, note| writes.first_note(&subject, note, now));
+        let writes = match note {
+            Some(note) => self.ledger.noted(writes, &execution_subject(&execution.id), note, now).await?,
+            None => writes,
+        };
         Ok((execution, writes))
     }
 
@@ -373,7 +375,7 @@ impl Engine {
             && let Some(found) = candidates.iter().find(|one| one.aws_id == *aws_id && one.owner.is_none())
             && self.unanswered(&execution.target).await?.iter().any(|other| execution.gives_way_to(other, found))
         {
-            return Ok(Sighting::Perhaps { candidates: vec![aws_id.clone()] });
+            return Ok(Sighting::Anothers);
         }
         Ok(if sighting == Sighting::Nothing && !is_complete { uncertain } else { sighting })
     }

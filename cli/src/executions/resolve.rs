@@ -64,12 +64,18 @@ async fn is(session: &Session, execution: &Execution, aws_id: &str, style: &Styl
 
 /// The word is taken here, with the operator's name; `dispatch` starts it, or within a minute `sweep`.
 async fn start_again(session: &Session, execution: &Execution, style: &Style) -> Result<Report, Failure> {
-    // Only `rollback` may turn a stage back, and it chooses how anew.
-    if let (Origin::Rollback { .. }, Some(environment)) = (&execution.origin, &execution.environment) {
-        let again = format!("`pointsman rollback {environment} --reason …`");
-        return Err(Failure::Refused(format!("{} turns a version back: {again} has it done anew", execution.id)));
-    }
     let engine = session.engine().await?;
+    // Only `rollback` may turn a stage back. What it does not wait for any more is settled: it is not started.
+    if let (Origin::Rollback { .. }, Some(environment)) = (&execution.origin, &execution.environment) {
+        let again = format!("`pointsman rollback {environment} --reason …` has it done anew");
+        if engine.kept_out(execution).await?.is_none() {
+            return Err(Failure::Refused(format!("{} turns a version back: {again}", execution.id)));
+        }
+        engine.take_up(&execution.id, &StartEvent::StartAgain, session.now()).await?;
+        let after = engine.take_up(&execution.id, &StartEvent::Begin, session.now()).await?;
+        let view = view::load(session, after).await?;
+        return Ok(Report::new(view.text(style), &view).note(format!("it is settled, and not started: {again}")));
+    }
     let decided = engine.take_up(&execution.id, &StartEvent::StartAgain, session.now()).await?;
     act::ask_dispatch(session, &execution.id).await?;
     let after = act::wait_for_start(session, &decided).await?;

@@ -421,6 +421,8 @@ pub enum Sighting {
         /// AWS's ids.
         candidates: Vec<String>,
     },
+    /// One that is rather another execution's of ours, of which it is not known yet what became.
+    Anothers,
 }
 
 /// What follows from a [`StartEvent`].
@@ -533,7 +535,8 @@ fn looked(since: Timestamp, asks: u32, absences: u32, sighting: &Sighting, now: 
         Sighting::Perhaps { candidates } if is_late => {
             unknown("AWS's answer was lost, and what it runs cannot be told apart", candidates)
         }
-        Sighting::Perhaps { .. } => wait(absences),
+        // However late it is: what became of the other one is known soon.
+        Sighting::Perhaps { .. } | Sighting::Anothers => wait(absences),
         Sighting::Several { candidates } => {
             unknown("AWS's answer was lost, and it runs this more than once", candidates)
         }
@@ -619,11 +622,14 @@ impl Execution {
     /// Whether `seen`, which looks like this one, looks like `other` as much, and began after that was asked for too:
     /// then it is rather that.
     pub fn gives_way_to(&self, other: &Self, seen: &Seen) -> bool {
-        let (Start::Asked { since: ours, .. }, Start::Asked { since: theirs, .. }) = (&self.start, &other.start) else {
-            return false;
+        let Start::Asked { since: theirs, .. } = &other.start else { return false };
+        let is_older = match &self.start {
+            Start::Asked { since: ours, .. } => ours < theirs,
+            Start::Unknown { .. } => true,
+            Start::Requested { .. } | Start::Started { .. } | Start::Refused { .. } | Start::Overtaken { .. } => false,
         };
-        let looks_like_it = sight(other, other.created_at, std::slice::from_ref(seen));
-        ours < theirs && *theirs <= seen.started_at && matches!(looks_like_it, Sighting::Found { .. })
+        let looks_like_it = || sight(other, other.created_at, std::slice::from_ref(seen));
+        is_older && *theirs <= seen.started_at && matches!(looks_like_it(), Sighting::Found { .. })
     }
 }
 
@@ -799,8 +805,9 @@ mod tests {
             revisions: vec!["a".repeat(40)],
             ..Seen::named("x")
         };
-        let mut settled = asked(5);
+        let (mut settled, mut unknown) = (asked(5), asked(0));
         settled.start = Start::Started { aws_id: "y".into() };
+        unknown.start = Start::Unknown { reason: "no answer".into(), candidates: Vec::new(), asks: 2 };
         #[rustfmt::skip]
         let cases = [
             // ours      the other  began  gives way  why
@@ -809,6 +816,7 @@ mod tests {
             (asked(0),   asked(5),  4,     false,     "before anybody asked for the other one"),
             (asked(5),   asked(0),  6,     false,     "the other one is the older"),
             (asked(0),   settled,   6,     false,     "of the other one it is known what it became"),
+            (unknown,    asked(5),  6,     true,      "nobody knows what became of it, and the other one waits"),
         ];
         for (ours, other, began, expected, why) in cases {
             assert_eq!(ours.gives_way_to(&other, &seen(began)), expected, "{why}");

@@ -88,13 +88,3 @@ impl Ledger {
         Ok(chain)
     }
 }
-
-impl Writes {
-    /// The first entry of a subject's chain. Where it has one already, all of it is refused as
-    /// [`LedgerError::Conflict`].
-    pub fn first_note(mut self, subject: &str, note: Note, now: Timestamp) -> Self {
-        let entry = Entry::after(None, subject, note, now);
-        self.audit.push(Write::Put(key(subject, entry.sequence), item_of(&entry), Expect::Absent));
-        self
-    }
-}

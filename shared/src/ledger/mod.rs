@@ -107,7 +107,7 @@ impl From<WriteError> for LedgerError {
 }
 
 /// Writes that belong together: all or none.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Writes {
     state: Vec<Write>,

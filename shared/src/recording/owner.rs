@@ -47,7 +47,7 @@ pub(super) async fn find_or_leave(
             Ok(Some(id))
         }
         // RollbackStage takes no token: of a request that was repeated on its way two executions come, and one answer.
-        None if seen.rolls_back_in.is_some() && !waiting.iter().any(|execution| execution.kind == Kind::Rollback) => {
+        None if seen.rolls_back_in.is_some() && !waiting.iter().any(|one| may_be(one, &seen)) => {
             save_external(engine, run, seen.rolls_back_in, now).await.map(Some)
         }
         // Ours, but not yet told apart: `dispatch` saves the answer, or `sweep` recognises it later.
@@ -68,10 +68,15 @@ fn completed(mut seen: Seen, run: &mut Run) -> Seen {
     seen
 }
 
+fn may_be(execution: &Execution, seen: &Seen) -> bool {
+    sight(execution, execution.created_at, std::slice::from_ref(seen)) != Sighting::Nothing
+}
+
 /// The one of them that this run is.
 fn the_one(waiting: &[Execution], seen: &Seen) -> Option<ExecutionId> {
     let is_it = |execution: &&Execution| {
         matches!(sight(execution, execution.created_at, std::slice::from_ref(seen)), Sighting::Found { .. })
+            && !waiting.iter().any(|other| execution.gives_way_to(other, seen))
     };
     let mut found = waiting.iter().filter(is_it);
     let only = found.next()?;

@@ -8,7 +8,7 @@ use crate::approving::bar;
 use crate::aws::CallError;
 use crate::config::Deploy;
 use crate::domain::hold::Wanted;
-use crate::domain::incident::Decision;
+use crate::domain::incident::{Decision, Incident, Status};
 use crate::domain::rollback::{LOOK_AGAIN_AFTER, Move, Phase, Rollback, RollbackId, Step, next};
 use crate::ledger::{LedgerError, Loaded, Writes};
 use crate::run::{Engine, RunError};
@@ -17,6 +17,9 @@ use serde_json::json;
 
 /// How long it is tried to close the ways before it goes on without.
 const CLOSED_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+/// How many of an environment's latest incidents are looked at for those that joined a rollback. An older one is ended by
+/// `sweep`.
+const INCIDENTS_MAX: usize = 20;
 /// How many moves one call makes at most; what is left is made by the next event, or by `sweep`.
 const MOVES_MAX: usize = 12;
 
@@ -31,7 +34,7 @@ pub async fn advance(engine: &Engine, hands: &Hands, id: &RollbackId) -> Result<
             Ok(After::Stop) => return Ok(()),
             Ok(After::Over) => {
                 let (rollback, now) = (load(engine, id).await?.value, hands.now());
-                let concluded = conclude(engine, &rollback.incident, now).await;
+                let concluded = conclude_all(engine, &rollback, now).await;
                 if let (Some(sha), Phase::Done { .. }) = (&rollback.from.sha, &rollback.phase) {
                     let barred = bar(engine, &rollback.environment, sha, rollback.incident.as_str(), now).await;
                     return concluded.and(barred);
@@ -41,7 +44,23 @@ pub async fn advance(engine: &Engine, hands: &Hands, id: &RollbackId) -> Result<
             Err(error) => return Err(error),
         }
     }
+    tracing::warn!(rollback = %id, "there is more to do; the next event or `sweep` goes on");
     Ok(())
+}
+
+/// Ends the incident of a rollback, and those that joined it.
+async fn conclude_all(engine: &Engine, rollback: &Rollback, now: Timestamp) -> Result<(), RunError> {
+    let mut outcome = conclude(engine, &rollback.incident, now).await;
+    let latest = engine.ledger.latest_incidents(Some(&rollback.environment), now, INCIDENTS_MAX).await?;
+    let has_joined = |incident: &&Incident| {
+        incident.id != rollback.incident
+            && incident.status == Status::RollingBack
+            && incident.rollbacks.contains(&rollback.id)
+    };
+    for incident in latest.iter().filter(has_joined) {
+        outcome = outcome.and(conclude(engine, &incident.id, now).await);
+    }
+    outcome
 }
 
 /// Whether there may be another move at once.

@@ -141,15 +141,13 @@ async fn look_after(engine: &Engine, held: Loaded<Hold>, now: Timestamp) -> Resu
     let mut seen = HoldSeen { is_held: true, ..HoldSeen::default() };
     let mut outcome = Ok(());
     let ways = held.value.ways.clone();
+    // For the others it is read again: somebody may release it meanwhile.
     let mut known = Some(held);
     for Way { target, stage, .. } in &ways {
         let place = Place { engine, environment: &environment, target, stage, now };
-        match place.tend(known.take(), &mut seen).await {
-            Ok(left) => known = left,
-            Err(error) => {
-                tracing::warn!(environment, runs = %target, stage, %error, "way not looked after");
-                outcome = outcome.and(Err(error));
-            }
+        if let Err(error) = place.tend(known.take(), &mut seen).await {
+            tracing::warn!(environment, runs = %target, stage, %error, "way not looked after");
+            outcome = outcome.and(Err(error));
         }
     }
     outcome.map(|()| seen)
@@ -183,27 +181,27 @@ impl Place<'_> {
         self.engine.targets.pipelines()
     }
 
-    /// This way, until there is nothing more to do at it. `known` is the hold as it was just read or saved; answered is how
-    /// it stands afterwards, where that is known.
-    async fn tend(&self, known: Option<Loaded<Hold>>, all: &mut HoldSeen) -> Result<Option<Loaded<Hold>>, RunError> {
+    /// This way, until there is nothing more to do at it. `known` is the hold, where it was just read or saved.
+    async fn tend(&self, known: Option<Loaded<Hold>>, all: &mut HoldSeen) -> Result<(), RunError> {
         let (mut known, mut looked) = (known, None);
         for _ in 0..MOVES_MAX {
-            let Some(held) = self.held(known.take()).await? else { return Ok(None) };
-            let Some(way) = held.value.way(self.target, self.stage).cloned() else { return Ok(Some(held)) };
+            let Some(held) = self.held(known.take()).await? else { return Ok(()) };
+            let Some(way) = held.value.way(self.target, self.stage).cloned() else { return Ok(()) };
             let now = match looked.take() {
                 Some(looked) => Some(looked),
                 None => self.look(&held.value, &way).await?,
             };
-            let Some(mut now) = now else { return Ok(Some(held)) };
+            let Some(mut now) = now else { return Ok(()) };
             let barred = now.seen.waiting.iter().filter(|(_, may_pass)| !may_pass);
             all.waiting.extend(barred.map(|(aws_id, _)| aws_id.clone()));
             let done = match way.next(&now.seen) {
                 Move::Nothing => return self.forget(held, &now.seen).await,
                 Move::Close => match self.close(held, &way).await {
-                    // What was seen is as it was, but for what was just done.
                     Ok(closed) => {
                         now.seen.is_open = false;
-                        (known, looked) = (closed, Some(now));
+                        known = closed;
+                        // It is as it was seen, but for what was just done; whoever may pass may have entered.
+                        looked = (!now.seen.waiting.iter().any(|(_, may_pass)| *may_pass)).then_some(now);
                         Ok(())
                     }
                     Err(error) => Err(error),
@@ -222,7 +220,7 @@ impl Place<'_> {
             }
         }
         tracing::warn!(environment = self.environment, runs = %self.target, stage = self.stage, "there is more to do here");
-        Ok(None)
+        Ok(())
     }
 
     /// The hold, unless it is released, or gone.
@@ -372,16 +370,16 @@ impl Place<'_> {
     }
 
     /// Forgets those that people were told of and that wait no more.
-    async fn forget(&self, mut held: Loaded<Hold>, seen: &Seen) -> Result<Option<Loaded<Hold>>, RunError> {
+    async fn forget(&self, mut held: Loaded<Hold>, seen: &Seen) -> Result<(), RunError> {
         let before = held.value.clone();
         let waits = |aws_id: &String| seen.waiting.iter().any(|(waiting, _)| waiting == aws_id);
         self.change(&mut held, |way| way.told_of.retain(waits));
         // Others wait that are not looked at yet.
         if held.value == before || seen.waiting.len() >= WAITING_MAX {
-            return Ok(Some(held));
+            return Ok(());
         }
         match self.engine.ledger.save(Writes::new().hold(&held)).await {
-            Ok(()) | Err(LedgerError::Conflict) => Ok(None),
+            Ok(()) | Err(LedgerError::Conflict) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

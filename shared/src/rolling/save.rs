@@ -2,8 +2,8 @@
 
 use crate::domain::audit::Note;
 use crate::domain::rollback::{Rollback, RollbackId};
-use crate::ledger::{Loaded, Writes, incident_subject};
-use crate::run::{Engine, RunError};
+use crate::ledger::{LedgerError, Loaded, Writes, incident_subject};
+use crate::run::{Engine, RunError, TURNS_MAX};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -23,8 +23,17 @@ pub(super) async fn save(
     let Rollback { id, region, environment, .. } = &rollback.value;
     let detail = json!({ "rollback": id, "environment": environment, "region": region, "detail": detail });
     let note = Note { actor: engine.actor.clone(), what: what.to_owned(), detail };
-    let writes = writes.rollback(rollback);
-    engine.ledger.save_noted(writes, &incident_subject(&rollback.value.incident), note, now).await?;
-    tracing::info!(rollback = %id, environment, region, what, "rollback moved on");
-    Ok(())
+    let (writes, subject) = (writes.rollback(rollback), incident_subject(&rollback.value.incident));
+    for _ in 0..TURNS_MAX {
+        match engine.ledger.save_noted(writes.clone(), &subject, note.clone(), now).await {
+            // Mostly another region has written into the same chain, and what was decided stands.
+            Err(LedgerError::Conflict) if load(engine, id).await?.version == rollback.version => {}
+            saved => {
+                saved?;
+                tracing::info!(rollback = %id, environment, region, what, "rollback moved on");
+                return Ok(());
+            }
+        }
+    }
+    Err(LedgerError::Conflict.into())
 }

@@ -2,7 +2,7 @@
 
 use super::Hands;
 use super::advance::After;
-use super::save::save;
+use super::save::{load, save};
 use super::world::named;
 use crate::aws::CallError;
 use crate::config::{Deploy, EcsService};
@@ -12,7 +12,7 @@ use crate::domain::quarantine::Quarantine;
 use crate::domain::rollback::{Facts, Phase, Rollback, Step, Tried, Version, Worker};
 use crate::domain::running::{Controller, EcsState};
 use crate::ledger::{Loaded, RollbackWith, Writes};
-use crate::run::{Engine, RunError};
+use crate::run::{Engine, RunError, in_turns};
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -47,34 +47,44 @@ async fn intend(
     Ok(Loaded { version: loaded.version + 1, ..loaded })
 }
 
-/// Takes in how AWS answered a call that is harmless to repeat.
+/// Takes in how AWS answered a call that is harmless to repeat, unless somebody else has taken that in meanwhile.
 async fn answered(
     engine: &Engine,
-    mut loaded: Loaded<Rollback>,
+    asked: Rollback,
     step: Step,
     outcome: Result<Worker, CallError>,
     now: Timestamp,
 ) -> Result<After, RunError> {
-    match outcome {
-        Ok(work) => {
-            let writes = accepted(engine, &mut loaded.value, Writes::new(), now).await?;
-            loaded.value.turn_to(Phase::Going { step, work: work.clone(), since: now }, now);
-            let detail = json!({ "step": step, "work": work });
-            save(engine, writes, &loaded, "rollback step accepted", detail, now).await?;
-            Ok(After::Go)
-        }
-        Err(CallError::Refused { code, message }) => {
-            let why = format!("{code}: {message}");
-            loaded.value.fall(step, why.clone(), now);
-            save(engine, Writes::new(), &loaded, "rollback step cannot", json!({ "step": step, "why": why }), now)
-                .await?;
-            Ok(After::Go)
-        }
+    let outcome = match outcome {
+        Ok(work) => Ok(work),
+        Err(CallError::Refused { code, message }) => Err(format!("{code}: {message}")),
         Err(error @ (CallError::Throttled { .. } | CallError::Lost(_))) => {
-            tracing::warn!(rollback = %loaded.value.id, step = step.as_str(), %error, "a step was not answered");
-            Ok(After::Stop)
+            tracing::warn!(rollback = %asked.id, step = step.as_str(), %error, "a step was not answered");
+            return Ok(After::Stop);
         }
-    }
+    };
+    in_turns(|| async {
+        let mut loaded = load(engine, &asked.id).await?;
+        if loaded.value.phase != asked.phase {
+            return Ok(());
+        }
+        loaded.value.tried.clone_from(&asked.tried);
+        match &outcome {
+            Ok(work) => {
+                let writes = accepted(engine, &mut loaded.value, Writes::new(), now).await?;
+                loaded.value.turn_to(Phase::Going { step, work: work.clone(), since: now }, now);
+                let detail = json!({ "step": step, "work": work });
+                save(engine, writes, &loaded, "rollback step accepted", detail, now).await
+            }
+            Err(why) => {
+                loaded.value.fall(step, why.clone(), now);
+                let detail = json!({ "step": step, "why": why });
+                save(engine, Writes::new(), &loaded, "rollback step cannot", detail, now).await
+            }
+        }
+    })
+    .await?;
+    Ok(After::Go)
 }
 
 /// That AWS took a request: from now on the cooldown counts, and the bad commit is in quarantine.
@@ -150,7 +160,7 @@ async fn stop(
         }
         (stopped, _) => stopped,
     };
-    answered(engine, loaded, Step::Stop, outcome, now).await
+    answered(engine, loaded.value, Step::Stop, outcome, now).await
 }
 
 /// ECS refuses a second stop, and the SDK may have sent one: then what it does already is what was asked for.
@@ -198,7 +208,7 @@ async fn start(engine: &Engine, loaded: Loaded<Rollback>, step: Step, now: Times
     };
     let execution = match drafted {
         Some((execution, with)) => {
-            let (execution, writes) = engine.intended(execution, Writes::new(), now)?;
+            let (execution, writes) = engine.intended(execution, Writes::new(), now).await?;
             intend(engine, loaded, writes.rollback_with(&id, &with), step, now).await?;
             engine.ask(execution, now).await?
         }
@@ -299,7 +309,7 @@ async fn deploy(engine: &Engine, hands: &Hands, loaded: Loaded<Rollback>, now: T
     let is_again = matches!(loaded.value.phase, Phase::Asked { .. });
     let loaded = if is_again { loaded } else { intend(engine, loaded, Writes::new(), Step::Deploy, now).await? };
     let outcome = redeploy(engine, hands, &loaded.value, now).await?;
-    answered(engine, loaded, Step::Deploy, outcome, now).await
+    answered(engine, loaded.value, Step::Deploy, outcome, now).await
 }
 
 async fn redeploy(

@@ -195,6 +195,11 @@ fn nothing_left(rollback: &Rollback, facts: &Facts) -> Option<Move> {
 
 fn follow(rollback: &Rollback, facts: &Facts, step: Step, since: Timestamp, now: Timestamp) -> Move {
     let is_late = now.duration_since(since) >= STEP_MAX;
+    // Asked for again, a stop would stop what undoes the deployment.
+    if let (Step::Stop, Work::Unanswered, true, Some(undoing)) = (step, &facts.work, facts.is_undoing, &facts.in_flight)
+    {
+        return Move::Follow(step, undoing.clone());
+    }
     match &facts.work {
         Work::Taken(worker) => Move::Follow(step, worker.clone()),
         Work::NotTaken { why } | Work::Failed { why } => Move::Fall(step, why.clone()),
@@ -473,6 +478,16 @@ mod tests {
         let facts = Facts { work: Work::Succeeded { images: None }, ..facts };
         let why = "both versions have the same images".to_owned();
         assert_eq!(next(&same, &facts, at(1)), Move::Finish(Some(Step::RollbackStage), Proof::Word { why }));
+    }
+
+    #[test]
+    fn a_stop_whose_answer_is_lost_is_not_asked_for_again_once_it_is_obeyed() {
+        let asked = rollback(Phase::Asked { step: Step::Stop, since: at(0) }, &[]);
+        let undoing = Worker::CodeDeploy { deployment: "d-UNDOING".into() };
+        let facts = Facts { work: Work::Unanswered, in_flight: Some(undoing.clone()), ..landed() };
+        assert_eq!(next(&asked, &facts, at(1)), Move::Wait, "what is in flight is what is to be stopped");
+        let facts = Facts { is_undoing: true, ..facts };
+        assert_eq!(next(&asked, &facts, at(1)), Move::Follow(Step::Stop, undoing));
     }
 
     #[test]
