@@ -2,7 +2,7 @@
 
 use crate::{App, Summary, has_time};
 use jiff::Timestamp;
-use pointsman::config::RollbackRegions;
+use pointsman::config::{Deploy, RollbackRegions};
 use pointsman::domain::change::Sha;
 use pointsman::ledger::Filter;
 use pointsman::rolling::{look_ready, save_ready};
@@ -40,7 +40,7 @@ async fn one(app: &App, name: &str, summary: &mut Summary) -> Result<(), RunErro
     }
     let live: BTreeSet<Option<&Sha>> =
         plan.regions.iter().map(|region| region.from.as_ref().and_then(|from| from.sha.as_ref())).collect();
-    if live.len() > 1 && !is_under_way(app, name, now).await? {
+    if live.len() > 1 && !is_under_way(app, name, &plan.config.environment.deploys, now).await? {
         tracing::warn!(
             environment = name,
             "its regions run different versions: `pointsman environments show` says which"
@@ -50,13 +50,22 @@ async fn one(app: &App, name: &str, summary: &mut Summary) -> Result<(), RunErro
     Ok(())
 }
 
-/// Whether something is on its way into an environment, or back.
-async fn is_under_way(app: &App, name: &str, now: Timestamp) -> Result<bool, RunError> {
+/// Whether something is on its way through an environment, or back: it is inside one of its stages, or has come through
+/// some and not ended. What waits before the first of them is not what the regions disagree by.
+async fn is_under_way(app: &App, name: &str, deploys: &[Deploy], now: Timestamp) -> Result<bool, RunError> {
     let ledger = &app.engine.ledger;
     if ledger.open_rollbacks().await?.iter().any(|rollback| rollback.environment == name) {
         return Ok(true);
     }
     let filter = Filter { environment: Some(name), ..Filter::default() };
     let latest = ledger.latest_executions(filter, now, UNDER_WAY_MAX).await?;
-    Ok(latest.iter().any(|execution| !execution.status.is_over()))
+    for execution in latest.iter().filter(|execution| !execution.status.is_over()) {
+        let Some(aws_id) = execution.start.aws_id() else { continue };
+        let observed = ledger.run(&execution.target, aws_id, now).await?.value.observed;
+        let has_come = |deploy: &&Deploy| observed.is_inside(&deploy.stage) || observed.passed(&deploy.stage).is_some();
+        if deploys.iter().filter(|deploy| deploy.target() == execution.target).any(|deploy| has_come(&deploy)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

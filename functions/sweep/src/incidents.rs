@@ -3,7 +3,7 @@
 use crate::{App, Summary};
 use jiff::{SignedDuration, Timestamp};
 use pointsman::domain::incident::{Incident, IncidentId, PERSON_COUNTED_EVERY, Status};
-use pointsman::guarding::settle;
+use pointsman::guarding::{look_back, settle};
 use pointsman::ledger::{Loaded, Writes};
 use pointsman::rolling::take_up;
 use pointsman::run::{Engine, RunError};
@@ -24,8 +24,9 @@ pub(crate) async fn look_after(app: &App, id: &IncidentId, summary: &mut Summary
         }
         Status::Settling => settled(app, id, now).await,
         Status::Recorded | Status::Blocked => postpone(&app.engine, id, now).await,
+        Status::RolledBack => look_back(&app.engine, &app.alarms, id, now).await.map(drop),
         // Nothing is expected of these; the index is only eventually consistent.
-        Status::RolledBack | Status::Cancelled | Status::Closed => Ok(()),
+        Status::Cancelled | Status::Closed => Ok(()),
     }
 }
 

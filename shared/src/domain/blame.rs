@@ -121,15 +121,21 @@ pub fn blame(since: Timestamp, deployments: &[Deployment], window: SignedDuratio
         let counts_to = one.failed_at.map(|failed| failed + FAILED_COUNTS_FOR);
         !one.is_rollback && one.counts_at(since) && counts_to.is_some_and(|to| since <= to)
     };
-    if let Some(failed) = deployments.iter().filter(has_failed).max_by_key(|one| one.began) {
-        return Blame::OnFailed { execution: failed.execution.clone(), digits: failed.digits().to_owned() };
-    }
+    let failed = deployments.iter().filter(has_failed).max_by_key(|one| one.began);
     let landed = deployments.iter().filter_map(|one| Some((one.landed_at?, one)));
     let is_recent = |(landed_at, one): &(Timestamp, &Deployment)| {
         one.counts_at(since) && since.duration_since(*landed_at) <= window
     };
-    if let Some((_, suspect)) = landed.clone().filter(is_recent).max_by_key(|(landed_at, _)| *landed_at) {
-        return Blame::On(suspect.clone());
+    let suspect = landed.clone().filter(is_recent).max_by_key(|(landed_at, _)| *landed_at);
+    // What landed after it failed is the newer one: a fix, or the way back.
+    let comes_after =
+        |(landed_at, _): &(Timestamp, &Deployment)| failed.is_none_or(|one| one.failed_at < Some(*landed_at));
+    match (suspect.filter(comes_after), failed) {
+        (Some((_, suspect)), _) => return Blame::On(suspect.clone()),
+        (None, Some(failed)) => {
+            return Blame::OnFailed { execution: failed.execution.clone(), digits: failed.digits().to_owned() };
+        }
+        (None, None) => {}
     }
     match landed.max_by_key(|(landed_at, _)| *landed_at) {
         Some((landed_at, newest)) if newest.counts_at(since) => Blame::Outside { landed_at },
@@ -210,8 +216,9 @@ pub fn decide(case: &Case<'_>) -> Verdict {
     };
     if let Some(last) = case.last.filter(is_cooling) {
         let why = format!(
-            "{digits} is to blame, and the rollback of {} was less than {} ago",
-            last.accepted_at, case.policy.cooldown
+            "{digits} is to blame, and the rollback of {} was within the cooldown of {}; a person may turn it back",
+            shown::utc(last.accepted_at),
+            case.policy.cooldown
         );
         return Verdict::Person { why };
     }

@@ -11,10 +11,14 @@ use super::settling::Settling;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How often an incident that waits for a person is counted for the alarm, until somebody closes it.
 pub const PERSON_COUNTED_EVERY: SignedDuration = SignedDuration::from_mins(5);
+/// How long after a rollback the alarms that led to it may stay red. They look back over their own periods, so they calm down
+/// later than what they watch.
+pub const CALM_WITHIN: SignedDuration = SignedDuration::from_mins(15);
 /// How many signals a record keeps: the first ones. Those beyond are counted as "more", and change nothing.
 pub const SIGNALS_MAX: usize = 20;
 
@@ -296,13 +300,23 @@ impl Incident {
         true
     }
 
+    /// The alarms among its signals, each once: region and name.
+    pub fn alarms(&self) -> impl Iterator<Item = (&str, &str)> {
+        let named = self.signals.iter().filter_map(|signal| match &signal.cause {
+            Cause::Alarm { name } => Some((signal.region.as_str(), name.as_str())),
+            Cause::Finding { .. } | Cause::Insight { .. } | Cause::Threat { .. } | Cause::Manual => None,
+        });
+        named.collect::<BTreeSet<_>>().into_iter()
+    }
+
     /// Moves on to `status`, with what was decided and why, and says when to look at it again.
     pub fn turn_to(&mut self, status: Status, decision: Decision, reason: String, now: Timestamp) {
         self.due_at = match status {
             Status::Settling => self.settling.as_ref().map(|settling| settling.until),
             Status::RollingBack => Some(now),
             Status::NeedsPerson => Some(now + PERSON_COUNTED_EVERY),
-            Status::Recorded | Status::Blocked | Status::RolledBack | Status::Cancelled | Status::Closed => None,
+            Status::RolledBack => self.alarms().next().is_some().then(|| now + CALM_WITHIN),
+            Status::Recorded | Status::Blocked | Status::Cancelled | Status::Closed => None,
         };
         self.status = status;
         self.decision = decision;

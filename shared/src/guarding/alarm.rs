@@ -9,6 +9,7 @@ use crate::domain::event::AlarmChange;
 use crate::domain::execution::ExecutionId;
 use crate::domain::incident::{Cause, Decision, Incident, IncidentId, Signal, Status};
 use crate::domain::policy::RollbackPolicy;
+use crate::domain::shown::utc;
 use crate::ledger::{AlarmHeard, LedgerError, Loaded, Writes};
 use crate::run::{Engine, RunError, in_turns};
 use jiff::{SignedDuration, Timestamp};
@@ -135,9 +136,11 @@ pub(super) async fn heard_red(
 fn why_nothing(signal: &Signal, blame: &Blame, policy: &RollbackPolicy) -> String {
     let says = &signal.says;
     match blame {
-        Blame::RedBefore { began } => format!("{says} before the deployment of {began} began, so that is not to blame"),
+        Blame::RedBefore { began } => {
+            format!("{says} before the deployment of {} began, so that is not to blame", utc(*began))
+        }
         Blame::Outside { landed_at } => {
-            format!("{says} more than {} after the last deployment, which landed at {landed_at}", policy.window)
+            format!("{says} more than {} after the last deployment, which landed at {}", policy.window, utc(*landed_at))
         }
         Blame::NothingDeployed => format!("{says}, and no deployment to {} is known", signal.region),
         Blame::OnFailed { digits, .. } => {
@@ -235,7 +238,7 @@ async fn close(engine: &Engine, id: &IncidentId, calm: &AlarmChange, now: Timest
         if before.status != Status::Recorded || !all_calm(engine, &before, calm).await? {
             return Ok(Outcome::default());
         }
-        let reason = format!("the alarm {} is calm since {}", calm.name, calm.since);
+        let reason = format!("the alarm {} is calm since {}", calm.name, utc(calm.since));
         loaded.value.turn_to(Status::Closed, Decision::Notify, reason, now);
         let known = Known { loaded, before: Some(before) };
         known.save(engine, Writes::new(), "closed", now).await

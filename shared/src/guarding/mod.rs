@@ -3,6 +3,7 @@
 //! Nothing is turned back here. What is to follow comes out as an [`Outcome`], for the caller to perform; all of it
 //! stands in the ledger too, so that `sweep` finds what a crash left undone. Hearing twice is hearing once.
 
+mod afterwards;
 mod alarm;
 mod deployment_ended;
 mod finding;
@@ -11,6 +12,7 @@ mod other;
 mod place;
 mod settle;
 
+pub use afterwards::look_back;
 pub use settle::settle;
 
 use crate::aws::cloudwatch::Alarms;

@@ -16,7 +16,7 @@ mod world;
 pub use advance::advance;
 pub use claim::claim;
 pub use finish::conclude;
-pub use plan::{Asked, Plan, PlanOf, Reach, plan};
+pub use plan::{Asked, Plan, PlanOf, Reach, on_its_way, plan};
 pub use readiness::{Readiness, look_ready, readiness, save_ready};
 
 use crate::aws::AwsConfig;

@@ -139,6 +139,31 @@ pub async fn plan(engine: &Engine, asked: &Asked<'_>, now: Timestamp) -> Result<
     Ok(Some(Plan { config, regions, to, why_not }))
 }
 
+/// The version that is on its way into one of these stages, the youngest if there are several: what a person means who wants
+/// an environment turned back while it is changing.
+///
+/// # Errors
+/// What the ledger failed with.
+pub async fn on_its_way(
+    engine: &Engine,
+    environment: &str,
+    deploys: &[&Deploy],
+    now: Timestamp,
+) -> Result<Option<Blamed>, RunError> {
+    let filter = Filter { environment: Some(environment), ..Filter::default() };
+    let latest = engine.ledger.latest_executions(filter, now, EXECUTIONS_MAX).await?;
+    let may_be = |execution: &&Execution| !execution.status.is_over() && execution.kind != Kind::Rollback;
+    for execution in latest.iter().filter(may_be) {
+        let Some(aws_id) = execution.start.aws_id() else { continue };
+        let observed = engine.ledger.run(&execution.target, aws_id, now).await?.value.observed;
+        let mut its = deploys.iter().filter(|deploy| deploy.target() == execution.target);
+        if its.any(|deploy| observed.is_inside(&deploy.stage)) {
+            return Ok(Some(Blamed { execution: execution.id.clone(), sha: execution.sha.clone() }));
+        }
+    }
+    Ok(None)
+}
+
 async fn of_region(
     engine: &Engine,
     asked: &Asked<'_>,

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: &str = "eu-west-2";
 const ENVIRONMENT: &str = "web-production";
 const PIPELINE: &str = "shop-production";

@@ -87,7 +87,7 @@ impl fmt::Display for Why {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCommit => formatter.write_str("has no commit that is known"),
-            Self::IsBlamed => formatter.write_str("is what is turned back"),
+            Self::IsBlamed => formatter.write_str("is the same commit"),
             Self::TurnedBack => formatter.write_str("was turned back itself"),
             Self::Quarantined => formatter.write_str("is in quarantine"),
             Self::NotSoaked { ran, until } => {
@@ -311,7 +311,7 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             (Why::NoCommit,                                                            "has no commit that is known"),
-            (Why::IsBlamed,                                                            "is what is turned back"),
+            (Why::IsBlamed,                                                            "is the same commit"),
             (Why::TurnedBack,                                                          "was turned back itself"),
             (Why::Quarantined,                                                         "is in quarantine"),
             (Why::NotSoaked { ran: SignedDuration::from_secs(61), until: Replaced },   "ran for 61 s before the next version came"),

@@ -222,6 +222,32 @@ async fn an_alarm_that_follows_a_rollback_calls_a_person() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_alarm_that_stays_red_after_a_rollback_calls_a_person_later() {
+    for stays_red in [true, false] {
+        let world = started("", "").await;
+        alarm(&world, REGION, "web-errors");
+        let (_, bad) = deployed(&world).await;
+        set(&world, REGION, "web-errors", "ALARM");
+        world.pass(5 * MINUTE).await;
+        turns_back(&only(&world).await, &bad);
+        assert_eq!(only(&world).await.status, Status::RolledBack);
+        if !stays_red {
+            set_unheard(&world, REGION, "web-errors", "OK");
+        }
+        world.pass(15 * MINUTE).await;
+        let incident = only(&world).await;
+        assert_eq!(incident.status, if stays_red { Status::NeedsPerson } else { Status::RolledBack });
+        let says = "15 minutes later this is red still: web-errors in us-east-1";
+        assert_eq!(incident.reason.contains(says), stays_red, "{}", incident.reason);
+        let due = incident.due_at;
+        world.pass(30 * MINUTE).await;
+        assert_eq!(only(&world).await.status, incident.status, "nothing follows by itself");
+        assert_eq!(due.is_some(), stays_red, "a person is counted until somebody closes it");
+        assert_eq!(rollbacks(&world).await.len(), 2, "{:#?}", incident.rollbacks);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_devops_guru_and_guardduty_say_is_written_down_and_told() {
     let world = started("", "").await;
     deployed(&world).await;

@@ -3,8 +3,6 @@
 use super::in_flight::tag_service;
 use super::*;
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 fn refusal(code: &str) -> Fault {
     Fault::Refuse { code: code.into(), status: 400 }
 }
@@ -163,4 +161,31 @@ async fn two_requests_at_the_same_moment_make_one_rollback() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 2, "all three are answered by the same rollbacks");
+}
+
+/// In how many of ten minutes `sweep` finds that the regions of an environment disagree: it looks in one of them.
+async fn disagreements(world: &World) -> u64 {
+    let mut found = 0;
+    for _ in 0..10 {
+        world.pass(MINUTE).await;
+        let summary = world.aws().lambda().invoke(world.aws(), "pointsman-SweepFunction", json!({})).await.unwrap();
+        found += summary["regions_disagree"].as_u64().unwrap();
+    }
+    found
+}
+
+#[tokio::test(start_paused = true)]
+async fn regions_that_run_different_versions_raise_an_alarm_unless_one_is_on_its_way() {
+    let world = started_with("regions = \"all\"").await;
+    for number in [2, 3] {
+        deploy(&world, number).await;
+    }
+    assert_eq!(disagreements(&world).await, 0, "both run 3");
+    let id = turn_back(&world, "one", &[SECOND], None).await;
+    world.pass(2 * MINUTE).await;
+    assert_eq!(incident(&world, &id).await.status, Status::RolledBack);
+    assert_eq!(disagreements(&world).await, 1, "the first runs 3, the second 2");
+    deploy(&world, 4).await;
+    assert_eq!((landed(&world, REGION).await[0], landed(&world, SECOND).await[0]), (4, 2));
+    assert_eq!(disagreements(&world).await, 0, "4 has come through the first, and waits before the second");
 }

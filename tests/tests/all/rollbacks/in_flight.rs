@@ -1,8 +1,9 @@
 //! A version that is on its way in is stopped first, by whoever brings it.
 
+use super::targets::operator;
 use super::*;
+use pointsman::rolling::on_its_way;
 
-const MINUTE: Duration = Duration::from_secs(60);
 const SERVICE: &str = "arn:aws:ecs:us-east-1:123456789012:service/shop/web";
 const APPLICATION: &str = "arn:aws:codedeploy:eu-west-2:123456789012:application:shop";
 
@@ -45,6 +46,29 @@ async fn a_deployment_of_ecs_is_stopped_and_what_was_not_reached_is_held() {
     assert_eq!((landed(&world, REGION).await, landed(&world, SECOND).await), (vec![2], vec![2]));
     assert!(is_closed(&world, "Deploy-Primary") && is_closed(&world, "Deploy-Secondary"), "both are held");
     assert_eq!(world.started(PIPELINE).len(), 2, "nothing else was started");
+}
+
+/// What a person means who wants the environment turned back now, where that is not what is live.
+async fn meant(world: &World) -> Option<Blamed> {
+    let (_, config) = world.local.ledger().environment_config(ENVIRONMENT).await.unwrap().unwrap();
+    let deploys: Vec<_> = config.environment.deploys.iter().collect();
+    on_its_way(&operator(world), ENVIRONMENT, &deploys, world.aws().clock().now()).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_hand_what_is_on_its_way_in_is_turned_back_and_not_what_is_live() {
+    let (world, good) = landed_slowly(CONFIG.to_owned()).await;
+    assert_eq!(meant(&world).await, None, "nothing moves: what is live is meant");
+    tag_service(&world, "10m");
+    let bad = begin(&world, 3).await;
+    world.pass(2 * MINUTE).await;
+    let found = meant(&world).await;
+    assert_eq!(found.as_ref().map(|blamed| &blamed.execution), Some(&bad.id));
+    let id = request_of(&world, "by hand", &[REGION, SECOND], None, found).await;
+    world.pass(25 * MINUTE).await;
+    assert_eq!(incident(&world, &id).await.status, Status::RolledBack);
+    assert_eq!(runs(&world), world.digest_of(&good), "what was live is live");
+    assert_eq!(meant(&world).await, None);
 }
 
 #[tokio::test(start_paused = true)]

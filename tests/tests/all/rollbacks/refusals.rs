@@ -3,7 +3,6 @@
 use super::in_flight::{landed_slowly, tag_application, tag_service};
 use super::*;
 
-const MINUTE: Duration = Duration::from_secs(60);
 /// A call is repeated by the SDK as often as this, so a refusal that it repeats is seen only then.
 const TIMES: usize = 3;
 

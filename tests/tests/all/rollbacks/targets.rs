@@ -6,7 +6,6 @@ use pointsman::domain::execution::{Target, TargetKind};
 use pointsman::rolling::hold::{Wanted, hold};
 use pointsman::run::Engine;
 
-const MINUTE: Duration = Duration::from_secs(60);
 const CVE: &str = "CVE-2026-0001";
 
 /// Inspector finds something in the image of an execution.
@@ -120,7 +119,7 @@ async fn replaced_after_the_claim(world: &World, hold_of_a_person: bool) -> Inci
 }
 
 /// A person with the operator's tool.
-fn operator(world: &World) -> Engine {
+pub(super) fn operator(world: &World) -> Engine {
     let targets = Targets::new(&world.local.fleet.config("operator", REGION), vec![]);
     Engine { ledger: world.local.ledger(), targets, actor: "operator".to_owned() }
 }

@@ -2,7 +2,6 @@
 
 use super::*;
 
-const MINUTE: Duration = Duration::from_secs(60);
 const BOB: &str = "bob@example.com";
 
 /// People are asked, and the gate wants a scan without findings.
