@@ -145,7 +145,11 @@ pub(crate) async fn thaw(args: &ThawArgs, globals: &Globals, around: &Surroundin
     let ended = ended.await?;
     let configured = configured(&config, now);
     match (ended, configured) {
-        (true, None) => show(&session, &config.name, &style).await,
+        (true, None) => {
+            let report = show(&session, &config.name, &style).await?;
+            let is_closed = !session.ledger.frozen_ways_of(&config.name).await?.value.closed.is_empty();
+            Ok(if is_closed { report.note("`sweep` opens the ways within a minute") } else { report })
+        }
         (true, Some(why)) => Ok(show(&session, &config.name, &style).await?.note(why)),
         (false, Some(why)) => Err(Failure::Refused(why)),
         (false, None) => Err(Failure::Refused(format!("{} is not frozen", config.name))),

@@ -79,10 +79,16 @@ pub(crate) async fn hold(args: &HoldArgs, globals: &Globals, around: &Surroundin
         incident: None,
         ways: ways.collect(),
     };
+    let before = session.ledger.hold(&config.name).await?.map(|held| held.value).filter(|held| !held.is_released);
     hold::hold(&session.engine().await?, &want, session.now()).await?;
     let held = session.ledger.hold(&config.name).await?;
     let ways = held.map(|held| held.value.ways).unwrap_or_default();
-    let report = show(&session, &config.name, &style).await?;
+    let mut report = show(&session, &config.name, &style).await?;
+    if let Some(before) = before {
+        let since = style.time(before.since);
+        report =
+            report.note(format!("it was held before, {since}, by {}: {}", plain(&before.by), plain(&before.reason)));
+    }
     let open: Vec<&str> = ways.iter().filter(|way| !way.is_closed).map(|way| way.stage.as_str()).collect();
     if open.is_empty() {
         return Ok(report);
@@ -111,6 +117,12 @@ pub(crate) async fn release(
         Some(typed) => Some(one_commit(&session, name, typed).await?),
         None => None,
     };
+    if let Some(sha) = &only
+        && session.ledger.quarantine(name, sha).await?.is_some_and(|known| known.value.is_in_force())
+    {
+        let lift = format!("`pointsman quarantine lift {name} {sha} --reason …` comes first");
+        return Err(Failure::Refused(format!("{} is in quarantine in {name}: {lift}", sha.short())));
+    }
     let engine = session.engine().await?;
     let by = session.operator().await?;
     let released = hold::release(&engine, name, by, &args.reason, only.as_ref(), session.now()).await?;

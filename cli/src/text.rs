@@ -39,6 +39,11 @@ impl Style {
         }
     }
 
+    /// The same at another moment: after something was waited for.
+    pub(crate) fn at(&self, now: Timestamp) -> Self {
+        Self { now, ..*self }
+    }
+
     /// A moment, as people read it.
     pub(crate) fn time(&self, at: Timestamp) -> String {
         if self.is_absolute { absolute(at) } else { relative(at, self.now) }

@@ -53,6 +53,8 @@ pub(crate) struct RegionView {
     pub(crate) before: Vec<BeforeView>,
     /// Whether the way in is closed by a hold of ours.
     is_held: bool,
+    /// Whether the way in is closed by a freeze.
+    is_frozen: bool,
     /// By which step it could be turned back, when `sweep` looked last; none where it has not.
     readiness: Option<Ready>,
 }
@@ -127,8 +129,13 @@ pub(super) async fn load(engine: &Engine, name: &str, now: Timestamp) -> Result<
     let mut quarantined = ledger.quarantines(name, QUARANTINED_SHOWN).await?;
     quarantined.retain(Quarantine::is_in_force);
     let mut view = View::of(&plan, hold, by_hand, quarantined, now);
-    for region in &mut view.regions {
-        region.readiness = ledger.readiness(name, &region.region).await?.map(|ready| ready.value);
+    let frozen = ledger.frozen_ways_of(name).await?.value.closed;
+    for (region, plan) in view.regions.iter_mut().zip(&plan.regions) {
+        let live = region.live.as_ref().and_then(|live| live.version.sha.clone());
+        let ready = ledger.readiness(name, &region.region).await?.map(|ready| ready.value);
+        // What was found of another version says nothing of this one.
+        region.readiness = ready.filter(|ready| ready.live == live);
+        region.is_frozen = frozen.iter().any(|one| one.target == plan.target() && one.stage == region.stage);
     }
     Ok(Some(view))
 }
@@ -270,6 +277,7 @@ impl RegionView {
             last_good: plan.to.as_ref().map(VersionView::of),
             before: plan.candidates.iter().map(BeforeView::of).collect(),
             is_held: way.is_some(),
+            is_frozen: false,
             readiness: None,
         }
     }
@@ -324,7 +332,14 @@ pub(super) fn list(views: &[View], style: &Style) -> String {
     let rows = all.map(|(view, region)| {
         let mut shut = Vec::new();
         shut.extend(region.is_held.then_some("held"));
-        shut.extend(view.frozen.is_some().then_some("frozen"));
+        shut.extend(match (view.frozen.is_some(), region.is_frozen) {
+            (true, true) => Some("frozen"),
+            // There no approval is taken, and the way itself stays as it is.
+            (true, false) if view.asks => Some("frozen"),
+            (true, false) => Some("freezing"),
+            (false, true) => Some("thawing"),
+            (false, false) => None,
+        });
         let live = region.live.as_ref();
         vec![
             cell(&view.name),

@@ -24,6 +24,7 @@ Examples:
   pointsman rollback web-production --to 6113728 --region eu-west-2 --reason \"orders are lost\"
   pointsman rollback --system shop --reason \"orders are lost\"
 
+What is on its way in is turned back; with nothing on its way, what is live.
 Without --to it goes back to the last good version: what ran long enough, was never turned back, is not in quarantine and has
 no finding that blocks it. The ways in stay closed until `release`. --dry-run changes nothing, and exits with 1 where there is
 nothing to go back to, or no step that would work.
@@ -127,7 +128,7 @@ async fn one(
         return Ok(report.note(format!("not waited for: `pointsman incidents show {id}` tells how far it is")));
     }
     let is_over = watch::to_the_end(session, &id, style).await?;
-    let (view, report) = crate::incidents::report(session, &id, style).await?;
+    let (view, report) = crate::incidents::report(session, &id, &style.at(session.now())).await?;
     Ok(match watch::failure(&view, is_over) {
         None => report,
         Some(why) => report.note(why).ok_if(false),
@@ -159,8 +160,9 @@ async fn whole_system(
             }
         };
         let is_over = watch::to_the_end(session, &id, style).await?;
-        let (view, _) = crate::incidents::report(session, &id, style).await?;
-        texts.push(crate::incidents::text(&view, style));
+        let now = style.at(session.now());
+        let (view, _) = crate::incidents::report(session, &id, &now).await?;
+        texts.push(crate::incidents::text(&view, &now));
         outcome.failure = watch::failure(&view, is_over);
         outcome.incidents.push(view);
     }

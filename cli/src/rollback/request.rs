@@ -6,10 +6,10 @@ use crate::failure::Failure;
 use crate::output::progress;
 use crate::session::{Session, unique};
 use pointsman::domain::change::Sha;
-use pointsman::domain::incident::{Cause, Decision, Incident, IncidentId, Signal, Status};
+use pointsman::domain::incident::{Blamed, Cause, Decision, Incident, IncidentId, Signal, Status};
 use pointsman::domain::rollback::LOOK_AGAIN_AFTER;
 use pointsman::ledger::{Loaded, Writes, incident_subject};
-use pointsman::rolling::{Asked, Plan, plan};
+use pointsman::rolling::{Asked, Plan, on_its_way, plan};
 use pointsman::run::in_turns;
 use pointsman::telling::save_incident;
 use serde_json::json;
@@ -28,6 +28,8 @@ pub(super) struct Request {
 pub(super) struct Checked {
     pub(super) regions: Vec<String>,
     pub(super) to: Option<Sha>,
+    /// What is on its way in: then that is turned back, and not what is live.
+    pub(super) in_flight: Option<Blamed>,
     pub(super) plan: Plan,
 }
 
@@ -41,11 +43,18 @@ impl Request {
             Some(typed) => Some(self.commit(session, typed, &regions).await?),
             None => None,
         };
-        let asked =
-            Asked { environment: &config.name, regions: Some(&regions), blamed: None, to: to.as_ref(), not_with: None };
-        let plan = plan(&session.reader(), &asked, session.now()).await?;
+        let (reader, now) = (session.reader(), session.now());
+        let in_flight = on_its_way(&reader, &config.name, &its, now).await?;
+        let asked = Asked {
+            environment: &config.name,
+            regions: Some(&regions),
+            blamed: in_flight.as_ref(),
+            to: to.as_ref(),
+            not_with: None,
+        };
+        let plan = plan(&reader, &asked, now).await?;
         let absent = || Failure::NotFound(format!("no environment {}", self.environment));
-        Ok(Checked { regions, to, plan: plan.ok_or_else(absent)? })
+        Ok(Checked { regions, to, in_flight, plan: plan.ok_or_else(absent)? })
     }
 
     /// The commit that is meant, of those that ran there.
@@ -93,6 +102,7 @@ fn incident(environment: &str, checked: Checked, reason: &str, by: &str, now: ji
     let mut incident = Incident::opened(id, Some(environment.to_owned()), signal, now);
     let decision = Decision::RollBack { regions: checked.regions, to: checked.to, by: by.to_owned() };
     incident.turn_to(Status::RollingBack, decision, says, now);
+    incident.blamed = checked.in_flight;
     // Should nobody hear the bus, `sweep` does.
     incident.due_at = Some(now + LOOK_AGAIN_AFTER);
     incident

@@ -150,7 +150,11 @@ fn a_freeze_by_hand_is_on_until_it_ends_or_is_thawed() {
     let other = account.run(&["freeze", ENVIRONMENT, "--for", "4h", "--reason", "the sale"]);
     assert!(other.stderr.contains("closes the ways in within a minute"), "nobody is asked there: {}", other.stderr);
     let listed = account.run(&["environments", "list"]).stdout;
-    assert!(listed.lines().any(|line| line.starts_with(ENVIRONMENT) && line.ends_with("frozen")), "{listed}");
+    let way_in = |word| listed.lines().any(|line| line.starts_with(ENVIRONMENT) && line.ends_with(word));
+    assert!(way_in("freezing") || way_in("frozen"), "{listed}");
+    account.until(&["--json", "environments", "show", ENVIRONMENT], |view| view["regions"][0]["is_frozen"] == true);
+    let thawed = account.run(&["thaw", ENVIRONMENT, "--reason", "it is over"]);
+    assert!(thawed.stderr.contains("opens the ways within a minute"), "{}", thawed.stderr);
 }
 
 #[test]
