@@ -7,6 +7,7 @@ use super::Outcome;
 use super::trouble::{LOOKS_EVERY, Policy, Sights};
 use jiff::{SignedDuration, Timestamp};
 use pointsman::domain::audit::{self, Entry};
+use pointsman::domain::environment::EnvironmentState;
 use pointsman::domain::execution::{Execution, Kind, Origin};
 use pointsman::domain::incident::{Cause, Incident, Status};
 use pointsman::domain::quarantine::Quarantine;
@@ -16,7 +17,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long an invocation may take from the reading of the clock to what it saves: its timeout.
-const INVOCATION_TAKES: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const INVOCATION_TAKES: SignedDuration = SignedDuration::from_secs(60);
 /// What a reason begins with that is ours, at a way that is closed.
 const OURS: &str = "Pointsman ";
 
@@ -26,6 +27,8 @@ pub(super) struct Left {
     pub(super) incidents: Vec<Incident>,
     pub(super) rollbacks: Vec<Rollback>,
     pub(super) quarantines: Vec<Quarantine>,
+    /// What has landed where.
+    pub(super) states: Vec<EnvironmentState>,
     /// The chains of the audit log, by subject: of incidents and environments.
     pub(super) chains: BTreeMap<String, Vec<Entry>>,
     /// What turned something back, and opened and closed ways, as AWS saw it.
@@ -82,12 +85,12 @@ fn it_ended_and_belongs_to_an_incident(seed: u64, left: &Left, rollback: &Rollba
     assert_eq!(*id, RollbackId::of(&rollback.environment, &rollback.region, &rollback.from.execution), "seed {seed}");
 }
 
-fn incident_of<'a>(seed: u64, left: &'a Left, rollback: &Rollback) -> &'a Incident {
+pub(super) fn incident_of<'a>(seed: u64, left: &'a Left, rollback: &Rollback) -> &'a Incident {
     let found = left.incidents.iter().find(|incident| incident.id == rollback.incident);
     found.unwrap_or_else(|| panic!("seed {seed}: {} answers no incident", rollback.id))
 }
 
-fn is_by_hand(incident: &Incident) -> bool {
+pub(super) fn is_by_hand(incident: &Incident) -> bool {
     incident.cause == Cause::Manual
 }
 
@@ -145,7 +148,7 @@ fn was_lifted(left: &Left, rollback: &Rollback) -> bool {
 }
 
 /// When it was decided to turn back what an incident blames, and in which region it was seen.
-fn decided<'a>(left: &Left, incident: &'a Incident) -> Option<(Timestamp, &'a str)> {
+pub(super) fn decided<'a>(left: &Left, incident: &'a Incident) -> Option<(Timestamp, &'a str)> {
     let chain = left.chains.get(&format!("incident#{}", incident.id))?;
     let entry = chain.iter().find(|entry| entry.what == "rollback decided")?;
     Some((entry.at, incident.region.as_str()))
@@ -231,20 +234,21 @@ fn one_effect_for_each_claim(seed: u64, outcome: &Outcome) {
 
 /// The rollback that an execution of CodePipeline's was made for: its owner's, or the one whose request it answers.
 fn claim_of<'a>(outcome: &'a Outcome, aws_id: &str, input: &Value) -> Option<&'a RollbackId> {
-    let is_its = |execution: &&Execution| {
-        let asked = execution.rolls_back.as_ref().is_some_and(|back| {
+    let claimed = || {
+        outcome.executions.iter().filter_map(|execution| match &execution.origin {
+            Origin::Rollback { rollback } => Some((execution, rollback)),
+            _ => None,
+        })
+    };
+    let is_asked = |(execution, _): &(&Execution, &RollbackId)| {
+        execution.rolls_back.as_ref().is_some_and(|back| {
             input["pipelineName"] == execution.target.name.as_str()
                 && input["stageName"] == back.stage.as_str()
                 && input["targetPipelineExecutionId"] == back.to.as_str()
-        });
-        execution.start.aws_id() == Some(aws_id) || asked
+        })
     };
-    let owner = outcome.executions.iter().find(|execution| execution.start.aws_id() == Some(aws_id));
-    let owner = owner.or_else(|| outcome.executions.iter().find(is_its))?;
-    match &owner.origin {
-        Origin::Rollback { rollback } => Some(rollback),
-        _ => None,
-    }
+    let its = claimed().find(|(execution, _)| execution.start.aws_id() == Some(aws_id));
+    its.or_else(|| claimed().find(is_asked)).map(|(_, rollback)| rollback)
 }
 
 /// Whoever of ours opens a way finds our own reason there, but where one execution of a rollback is let in: for that even
