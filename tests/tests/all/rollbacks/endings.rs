@@ -189,3 +189,27 @@ async fn regions_that_run_different_versions_raise_an_alarm_unless_one_is_on_its
     assert_eq!((landed(&world, REGION).await[0], landed(&world, SECOND).await[0]), (4, 2));
     assert_eq!(disagreements(&world).await, 0, "4 has come through the first, and waits before the second");
 }
+
+#[tokio::test(start_paused = true)]
+async fn how_ready_each_region_is_stands_on_record_before_anything_is_wrong() {
+    let world = started(Behaviour::default()).await;
+    for number in [2, 3] {
+        deploy(&world, number).await;
+    }
+    let ready = async |region| {
+        // `sweep` looks every ten minutes.
+        world.pass(11 * MINUTE).await;
+        world.local.ledger().readiness(ENVIRONMENT, region).await.unwrap().unwrap().value
+    };
+    let number = |commit: Option<&Sha>| commit.map(|commit| number_of(commit.as_str()));
+    let found = ready(REGION).await;
+    assert_eq!((number(found.live.as_ref()), number(found.to.as_ref())), (Some(3), Some(2)));
+    assert_eq!((found.step, &found.problem), (Some(Step::RollbackStage), &None), "{found:#?}");
+    edit(&world);
+    for region in [REGION, SECOND] {
+        let found = ready(region).await;
+        assert_eq!(found.step, Some(Step::Start), "{region}: {found:#?}");
+        let why = found.steps[0].cannot.as_deref().unwrap_or_default();
+        assert!(why.starts_with("the pipeline was edited on "), "{region}: {why}");
+    }
+}
