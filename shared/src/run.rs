@@ -130,7 +130,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`NotNow`] for one that is on its way already; what the ledger failed with.
-    pub(crate) async fn intended(
+    pub async fn intended(
         &self,
         mut execution: Execution,
         writes: Writes,
@@ -151,7 +151,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`RunError`]; the execution stays due, so nothing is lost.
-    pub(crate) async fn ask(&self, execution: Execution, now: Timestamp) -> Result<Execution, RunError> {
+    pub async fn ask(&self, execution: Execution, now: Timestamp) -> Result<Execution, RunError> {
         match self.targets.start(&execution).await {
             Answer::Known(event) => match self.step(&execution.id, &event, now).await {
                 // A token that AWS honoured for another start of ours: the answer is not this execution's.
