@@ -127,6 +127,38 @@ impl Within {
     }
 }
 
+/// Which of the latest, and how many: of what is open for a while and then over.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Latest {
+    /// Only those of this environment
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// Only those that are open
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// How many at most
+    #[arg(long, value_name = "COUNT", default_value_t = Self::LISTED)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
+    limit: u16,
+}
+
+impl Latest {
+    /// How many a list names unless it is told otherwise.
+    const LISTED: u16 = 20;
+    /// How many of the latest are looked through for those that are open.
+    const LOOKED_THROUGH: usize = 1_000;
+
+    /// How many are named.
+    pub(crate) fn limit(&self) -> usize {
+        usize::from(self.limit)
+    }
+
+    /// How many are read for that.
+    pub(crate) fn looked_through(&self) -> usize {
+        if self.open { Self::LOOKED_THROUGH } else { self.limit() }
+    }
+}
+
 impl Globals {
     /// The port of the local AWS where none is given.
     const AWS_PORT: u16 = 4566;

@@ -10,7 +10,7 @@ pub(crate) mod words;
 
 pub(crate) use view::Brief;
 
-use crate::args::Globals;
+use crate::args::{Globals, Latest};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::session::{Session, Surroundings, load_each};
@@ -19,11 +19,6 @@ use pointsman::approving::situation;
 use pointsman::domain::approval::{Approval, ApprovalId, State};
 use std::sync::Arc;
 use view::View;
-
-/// How many approvals a list names unless it is told otherwise.
-const LISTED: u16 = 20;
-/// How many of the latest approvals are looked through for those that are open.
-const LOOKED_THROUGH: usize = 1_000;
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -42,7 +37,7 @@ What can be done next stands on stderr.";
 pub(crate) enum Command {
     /// List the latest approvals, newest first
     #[command(after_help = LIST_EXAMPLES)]
-    List(ListArgs),
+    List(Latest),
     /// Show one approval: what would go live, who is wanted, who voted, what stands in its way
     #[command(after_help = SHOW_EXAMPLES)]
     Show {
@@ -52,21 +47,6 @@ pub(crate) enum Command {
     Approve(vote::ApproveArgs),
     Reject(vote::RejectArgs),
     Remind(remind::Args),
-}
-
-/// Which approvals, and how many.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {
-    /// Only those of this environment
-    #[arg(long, value_name = "NAME")]
-    environment: Option<String>,
-    /// Only those that are open
-    #[arg(long)]
-    open: bool,
-    /// How many at most
-    #[arg(long, value_name = "COUNT", default_value_t = LISTED)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
 }
 
 /// Does what was asked.
@@ -100,12 +80,11 @@ async fn shown(session: &Session, approval: &Approval, style: &Style) -> Result<
     Ok(sheet::next(approval, &situation, more).into_iter().fold(report, Report::note))
 }
 
-async fn list(args: &ListArgs, session: &Session, style: &Style, is_json: bool) -> Result<Report, Failure> {
-    let (limit, now) = (usize::from(args.limit), session.now());
-    let looked = if args.open { LOOKED_THROUGH } else { limit };
-    let mut found = session.ledger.latest_approvals(args.environment.as_deref(), now, looked).await?;
+async fn list(args: &Latest, session: &Session, style: &Style, is_json: bool) -> Result<Report, Failure> {
+    let environment = args.environment.as_deref();
+    let mut found = session.ledger.latest_approvals(environment, session.now(), args.looked_through()).await?;
     found.retain(|approval| !args.open || approval.state == State::Open);
-    found.truncate(limit);
+    found.truncate(args.limit());
     let text = view::list(&found, style);
     // The table shows nothing that takes a second read; the document shows all that `show` shows.
     let views: Vec<View> = if is_json { views(session, found).await? } else { Vec::new() };

@@ -11,17 +11,12 @@ pub(crate) use rollback::RollbackView;
 pub(crate) use sheet::text;
 pub(crate) use view::View;
 
-use crate::args::Globals;
+use crate::args::{Globals, Latest};
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::session::{Session, Surroundings};
 use crate::text::Style;
 use pointsman::domain::incident::{Incident, IncidentId};
-
-/// How many incidents a list names unless it is told otherwise.
-const LISTED: u16 = 20;
-/// How many of the latest incidents are looked through for those that are open.
-const LOOKED_THROUGH: usize = 1_000;
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -47,7 +42,7 @@ What can be done next stands on stderr.";
 pub(crate) enum Command {
     /// List the latest incidents, newest first
     #[command(after_help = LIST_EXAMPLES)]
-    List(ListArgs),
+    List(Latest),
     /// Show one incident: its signals, what was decided and why, each step of its rollbacks
     #[command(after_help = SHOW_EXAMPLES)]
     Show {
@@ -57,21 +52,6 @@ pub(crate) enum Command {
     /// Close one that needs a person, or that was only written down
     #[command(after_help = CLOSE_EXAMPLES)]
     Close(close::CloseArgs),
-}
-
-/// Which incidents, and how many.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {
-    /// Only those of this environment
-    #[arg(long, value_name = "NAME")]
-    environment: Option<String>,
-    /// Only those that are not over
-    #[arg(long)]
-    open: bool,
-    /// How many at most
-    #[arg(long, value_name = "COUNT", default_value_t = LISTED)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..=1000))]
-    limit: u16,
 }
 
 /// Does what was asked.
@@ -106,12 +86,11 @@ pub(crate) async fn report(session: &Session, id: &IncidentId, style: &Style) ->
     Ok((view, report))
 }
 
-async fn list(args: &ListArgs, session: &Session, style: &Style, is_json: bool) -> Result<Report, Failure> {
-    let limit = usize::from(args.limit);
-    let looked = if args.open { LOOKED_THROUGH } else { limit };
-    let mut found = session.ledger.latest_incidents(args.environment.as_deref(), session.now(), looked).await?;
+async fn list(args: &Latest, session: &Session, style: &Style, is_json: bool) -> Result<Report, Failure> {
+    let environment = args.environment.as_deref();
+    let mut found = session.ledger.latest_incidents(environment, session.now(), args.looked_through()).await?;
     found.retain(|incident| !args.open || !incident.status.is_over());
-    found.truncate(limit);
+    found.truncate(args.limit());
     let text = view::list(&found, style);
     // The table shows nothing that takes a second read; the document shows all that `show` shows.
     let views: Vec<View> = if is_json { view::load_all(session, found).await? } else { Vec::new() };
